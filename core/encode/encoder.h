@@ -1,0 +1,71 @@
+/*
+ * Encoders: frozen networks or plain descriptors that turn a picture or a text into a feature
+ * (1 x dim float32, finite, not all zero). Architectures are rows of ist_encoder_archs; an encoder
+ * is an architecture with the weights of one folder (config.json, model.safetensors, tokenizer
+ * files), or with none for those that need no file: "descriptor" and "ngrams".
+ *
+ * An encoder is immutable once opened and shared by all threads; each thread brings a workspace.
+ */
+#ifndef IST_CORE_ENCODE_ENCODER_H
+#define IST_CORE_ENCODE_ENCODER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/buf.h"
+#include "core/base/error.h"
+#include "core/base/modality.h"
+
+/* A decoded picture: 8-bit RGB, rows packed, alpha already laid on white, orientation applied. */
+struct ist_pixels {
+	uint32_t width, height;
+	const uint8_t *rgb; /* (height, width, 3) */
+};
+
+struct ist_encoder;
+struct ist_encoder_workspace; /* one a thread; grows to its largest use, then allocates nothing */
+
+struct ist_encoder_arch {
+	const char *name;  /* "descriptor"; for folders, config.json's "model_type" */
+	const char *title;
+	enum ist_modality modality;
+	bool needs_folder;
+	bool counts; /* the feature holds non-negative counts: identity weighs its columns by idf */
+	enum ist_code (*open)(struct ist_encoder *encoder, const char *folder, struct ist_err *err);
+	void (*close)(struct ist_encoder *encoder);
+	enum ist_code (*image)(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
+			       const struct ist_pixels *pixels, float *ret, struct ist_err *err);
+	enum ist_code (*texts)(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
+			       const struct ist_str *texts, size_t n, float *ret,
+			       struct ist_err *err);
+};
+extern const struct ist_encoder_arch *const ist_encoder_archs[]; /* ends with NULL */
+
+struct ist_encoder {
+	const struct ist_encoder_arch *arch;
+	char *name;  /* "descriptor", or the folder's own name */
+	size_t dim;  /* width of its features */
+	void *state; /* the architecture's */
+};
+
+/* `name` of a built-in, or a folder; "external" is no encoder and is not opened here. */
+IST_CHECKED enum ist_code ist_encoder_open(const char *name, const char *folder,
+					   struct ist_encoder **ret, struct ist_err *err);
+void ist_encoder_close(struct ist_encoder *encoder);
+
+struct ist_encoder_workspace *ist_encoder_workspace_create(void);
+void ist_encoder_workspace_destroy(struct ist_encoder_workspace *ws);
+
+/* ret: (dim). Never all zero: an empty picture or text still has a feature. */
+IST_CHECKED enum ist_code ist_encoder_image(const struct ist_encoder *encoder,
+					    struct ist_encoder_workspace *ws,
+					    const struct ist_pixels *pixels, float *ret,
+					    struct ist_err *err);
+/* ret: (n, dim). Texts are UTF-8; ill-formed bytes are IST_INVALID. */
+IST_CHECKED enum ist_code ist_encoder_texts(const struct ist_encoder *encoder,
+					    struct ist_encoder_workspace *ws,
+					    const struct ist_str *texts, size_t n, float *ret,
+					    struct ist_err *err);
+
+#endif

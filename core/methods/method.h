@@ -1,0 +1,160 @@
+/*
+ * Methods and models.
+ *
+ * A method is one of the papers, or a baseline: one const row in one file, listed in methods.c.
+ * Its parameter table validates the request, prints itself in the API and documents itself.
+ * A model is a trained method: immutable, counted, shared by all threads. It maps features of a
+ * modality into the common space and knows how alike two embeddings are.
+ *
+ * Parameters travel as a complete JSON object made by ist_params_complete: every key of the table,
+ * each of its type and in its range.
+ */
+#ifndef IST_CORE_METHODS_METHOD_H
+#define IST_CORE_METHODS_METHOD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/error.h"
+#include "core/base/modality.h"
+
+enum ist_param_kind { IST_PARAM_INT, IST_PARAM_REAL, IST_PARAM_BOOL, IST_PARAM_CHOICE };
+
+struct ist_param {
+	const char *name;
+	enum ist_param_kind kind;
+	double def, min, max;	    /* INT, REAL, BOOL (0, 1) */
+	const char *const *choices; /* CHOICE: NULL-terminated; the first is the default */
+	bool by_data; /* null by default: taken from the data (widths) or chosen on validation */
+	const char *help;
+};
+
+/* How two embeddings compare. Greater is nearer, always. */
+enum ist_similarity {
+	IST_COSINE,    /* embeddings leave embed() with unit length: inner product */
+	IST_EUCLIDEAN, /* minus the L2 distance */
+	IST_INNER,     /* inner product as it is (posterior: probability of sharing a class) */
+	IST_N_SIMILARITIES
+};
+extern const char *const ist_similarity_names[IST_N_SIMILARITIES];
+
+enum ist_need { IST_NEEDS_LABELS = 1, IST_NEEDS_TRIPLES = 2, IST_NEEDS_TOKENS = 4 };
+enum ist_ability {
+	IST_EMBED_IMAGE = 1,
+	IST_EMBED_TEXT = 2,
+	IST_COMPOSE = 4,
+	IST_CAPTION = 8,
+	IST_RENDER = 16,
+	IST_RECONSTRUCT = 32,
+};
+
+enum ist_part { IST_TRAIN, IST_VALIDATION, IST_TEST, IST_UNUSED, IST_N_PARTS };
+
+/* What a training learns from. All arrays are borrowed and outlive the training. */
+struct ist_pairs {
+	size_t n;			  /* pairs; each further text of an item is a further pair */
+	size_t dim[IST_N_MODALITIES];	  /* widths of the features */
+	const float *x[IST_N_MODALITIES]; /* (n, dim[m]) row-major */
+	const int32_t *label;		  /* (n) 0 .. n_classes-1, -1 where there is none */
+	size_t n_classes;
+	const int64_t *item; /* (n) rows of the store; equal where two pairs share an item */
+	const uint8_t *part; /* (n) enum ist_part */
+	bool counts[IST_N_MODALITIES];	   /* features are counts (see encoder.h) */
+	bool same_space; /* both encoders share one space, so identity can cross (CLIP) */
+};
+
+/* How a training talks to whoever started it; every member but `user` may be NULL. */
+struct ist_train_hooks {
+	void *user;
+	void (*progress)(void *user, double fraction, const char *stage);
+	void (*curve)(void *user, const char *name, double step, double value);
+	/* Asked at least every 200 ms of work; true ends the training with IST_CANCELLED after a
+	 * checkpoint. May also wait, so that queries go first. */
+	bool (*stop)(void *user);
+	const char *checkpoint_dir; /* resumed from if it holds one, bit for bit */
+};
+
+struct ist_model;
+
+struct ist_method {
+	const char *name, *title;
+	struct {
+		const char *title, *authors, *venue;
+		int year;
+		bool reconstruction; /* the loss is inferred from an abstract */
+	} paper;		     /* title NULL for what is no paper */
+	unsigned needs, can;	     /* enum ist_need, enum ist_ability */
+	bool trains;		     /* false: identity */
+	const struct ist_param *params;
+	size_t n_params;
+	/* Fits on the pairs whose part is IST_TRAIN, chooses on IST_VALIDATION only, never reads
+	 * IST_TEST. The data-dependent parameters are written into `params`. */
+	enum ist_code (*train)(const struct ist_pairs *pairs, json_t *params, uint64_t seed,
+			       const struct ist_train_hooks *hooks, struct ist_model **ret,
+			       struct ist_err *err);
+	/* Reads what save wrote into a folder that already holds manifest.json. */
+	enum ist_code (*load)(struct ist_model *model, const char *folder, struct ist_err *err);
+	enum ist_code (*save)(const struct ist_model *model, const char *folder,
+			      struct ist_err *err);
+	void (*destroy)(struct ist_model *model); /* frees model->state */
+	/* x (n, dim_in[m]) -> ret (n, dim). `scratch` grows as needed and belongs to the thread. */
+	enum ist_code (*embed)(const struct ist_model *model, enum ist_modality m, const float *x,
+			       size_t n, float *ret, struct ist_err *err);
+};
+extern const struct ist_method *const ist_methods[]; /* ends with NULL */
+const struct ist_method *ist_method_find(const char *name); /* NULL: none */
+
+/* Logistic map from a similarity of a direction (query modality -> answer modality) to the
+ * probability of a true match, fitted on validation; and the spread of random pairs. */
+struct ist_calibration {
+	bool fitted;
+	double slope, offset;
+	double mean, sd; /* of random pairs */
+};
+
+struct ist_model {
+	const struct ist_method *method;
+	json_t *params;
+	enum ist_similarity similarity;
+	size_t dim_in[IST_N_MODALITIES];
+	size_t dim[IST_N_MODALITIES]; /* of embeddings; equal unless the spaces are apart */
+	bool crosses;		      /* image and text embeddings can be compared */
+	struct ist_calibration calibration[IST_N_MODALITIES][IST_N_MODALITIES];
+	uint64_t seed;
+	void *state; /* the method's */
+	int refs;    /* atomic */
+};
+
+/* Checks what a client sent against the table (unknown keys, types, ranges; pointers are relative
+ * to the params object) and fills in defaults. `given` may be NULL. */
+IST_CHECKED enum ist_code ist_params_complete(const struct ist_method *method, const json_t *given,
+					      json_t **ret, struct ist_err *err);
+long ist_param_int(const json_t *params, const char *name);
+double ist_param_real(const json_t *params, const char *name);
+bool ist_param_bool(const json_t *params, const char *name);
+const char *ist_param_choice(const json_t *params, const char *name);
+bool ist_param_is_null(const json_t *params, const char *name);
+
+struct ist_model *ist_model_create(const struct ist_method *method); /* one reference */
+struct ist_model *ist_model_ref(struct ist_model *model);
+void ist_model_unref(struct ist_model *model);
+/* The folder is made; manifest.json is written last and durably. */
+IST_CHECKED enum ist_code ist_model_save(const struct ist_model *model, const char *folder,
+					 struct ist_err *err);
+IST_CHECKED enum ist_code ist_model_load(const char *folder, struct ist_model **ret,
+					 struct ist_err *err);
+IST_CHECKED enum ist_code ist_model_embed(const struct ist_model *model, enum ist_modality m,
+					  const float *x, size_t n, float *ret,
+					  struct ist_err *err);
+/* The calibrated probability of a true match, NAN where none was fitted. */
+double ist_model_score(const struct ist_model *model, enum ist_modality from, enum ist_modality to,
+		       double similarity);
+/* (similarity - mean) / sd of random pairs of that direction; the similarity if unknown. */
+double ist_model_standardise(const struct ist_model *model, enum ist_modality from,
+			     enum ist_modality to, double similarity);
+/* The identity model of a collection with these encoders: the encoders' own spaces. */
+struct ist_model *ist_identity_create(const size_t dim[IST_N_MODALITIES], bool same_space);
+
+#endif
