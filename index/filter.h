@@ -28,8 +28,8 @@ enum ist_filter_op {
 
 struct ist_filter {
 	enum ist_filter_op op;
-	char *field; /* "label", "id", "has", "metadata.a.b"; NULL for ALL, ANY, NOT */
-	size_t n;    /* values, or children */
+	char *field;	 /* "label", "id", "has", "metadata.a.b"; NULL for ALL, ANY, NOT */
+	size_t n;	 /* values, or children */
 	json_t **values; /* strings, numbers, booleans */
 	struct ist_filter **children;
 };

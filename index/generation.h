@@ -29,7 +29,7 @@ struct ist_watermark {
 };
 
 struct ist_generation_info {
-	const char *kind; /* of the larger base */
+	const char *kind;	  /* of the larger base */
 	size_t base, fresh, dead; /* vectors, all modalities; dead: still in base or fresh */
 	size_t base_items, fresh_items;
 	double recall; /* of the base against exact search, NAN if not measured */
@@ -76,14 +76,15 @@ void ist_generation_keep_only(struct ist_generation *g, const int64_t *live, siz
 
 /* Readers. */
 struct ist_watermark ist_generation_watermark(const struct ist_generation *g);
-/* The k nearest vectors of a modality, best first, at most one per row (its best). `rows` (ascending)
- * limits the search to these rows; NULL: all. exact: no approximate search.
- * Fewer than k are returned only if no more exist. */
-IST_CHECKED enum ist_code
-ist_generation_search(const struct ist_generation *g, struct ist_watermark mark,
-		      struct ist_searcher *s, enum ist_modality m, const float *query, size_t k,
-		      const int64_t *rows, size_t n_rows, bool exact,
-		      struct ist_generation_hit *ret, size_t *ret_n, struct ist_err *err);
+/* The k nearest vectors of a modality, best first, at most one per row (its best). `rows`
+ * (ascending) limits the search to these rows; NULL: all. exact: no approximate search. Fewer than
+ * k are returned only if no more exist. */
+IST_CHECKED enum ist_code ist_generation_search(const struct ist_generation *g,
+						struct ist_watermark mark, struct ist_searcher *s,
+						enum ist_modality m, const float *query, size_t k,
+						const int64_t *rows, size_t n_rows, bool exact,
+						struct ist_generation_hit *ret, size_t *ret_n,
+						struct ist_err *err);
 /* The stored embedding of a row, for "more like this" and "return": ["vector"]; NULL if unknown. */
 const float *ist_generation_vector(const struct ist_generation *g, struct ist_watermark mark,
 				   enum ist_modality m, int64_t row, uint32_t ordinal);

@@ -3,8 +3,8 @@
  * stream, search, models, jobs. No SQL and no FAISS type is named above this header.
  *
  *   DIR/isthmus.db         SQLite, the truth          DIR/media/ab/abcdef…     originals by SHA-256
- *   DIR/models/m_3/        one trained model           DIR/generations/g_7/     index files (a cache)
- *   DIR/backups/           before a migration          DIR/jobs/j_12/           checkpoints
+ *   DIR/models/m_3/        one trained model           DIR/generations/g_7/     index files (a
+ * cache) DIR/backups/           before a migration          DIR/jobs/j_12/           checkpoints
  *
  * Threads: any thread may call anything; calls that write wait for the one writer thread, which
  * puts many callers' writes into one transaction, a savepoint each (group commit). A write is
@@ -32,14 +32,15 @@ struct ist_store_options {
 	/* For what happens in the background; may be called from any thread. */
 	void (*event)(void *user, int level, const char *event, const char *text);
 	void *user;
-	size_t merge_at; /* fresh vectors that start a merge; 0: the default rule */
+	size_t merge_at;       /* fresh vectors that start a merge; 0: the default rule */
 	bool read_only_memory; /* tests: never start the maintenance thread */
 };
 
 /* ---- the store ---- */
 /* Makes the folder if needed, takes its lock, migrates (after a backup), refuses a newer one.
  * Indexes load in the background: searches are exact until they are there. */
-IST_CHECKED enum ist_code ist_store_open(const char *folder, const struct ist_store_options *options,
+IST_CHECKED enum ist_code ist_store_open(const char *folder,
+					 const struct ist_store_options *options,
 					 struct ist_store **ret, struct ist_err *err);
 /* Ends merges within 2 s, the writer after its last batch, checkpoints the WAL. NULL is fine. */
 void ist_store_close(struct ist_store *store);
@@ -56,7 +57,7 @@ const char *ist_store_folder(const struct ist_store *store);
 struct ist_split {
 	double validation, test;
 	uint64_t seed;
-	char field[128]; /* "" = hashed; else the metadata field that names the part */
+	char field[128];    /* "" = hashed; else the metadata field that names the part */
 	bool no_validation; /* {"field": …, "validation": 0} */
 };
 struct ist_encoder_ref {
@@ -68,23 +69,24 @@ struct ist_collection_info {
 	struct ist_encoder_ref encoder[IST_N_MODALITIES];
 	struct ist_split split;
 	int64_t items, images, texts, labelled, triples; /* items with an image; texts in all; … */
-	int64_t embedded, skipped, failed; /* items by what the active model made of them */
+	int64_t embedded, skipped, failed;    /* items by what the active model made of them */
 	char index_kind[32], index_state[16]; /* "hnsw"; "ready" | "merging" | "rebuilding" */
-	size_t index_base, index_fresh; /* items */
-	double index_recall; /* NAN if not measured */
+	size_t index_base, index_fresh;	      /* items */
+	double index_recall;		      /* NAN if not measured */
 	char active_model[32];
 	int64_t created_us, updated_us;
 };
 /* Creates or finds. *ret_created says which; other encoders: IST_ENCODER_MISMATCH. A split that is
  * NULL keeps what is there (default 0.1, 0.2, seed 0). `same_space`: see ist_pairs. */
-IST_CHECKED enum ist_code ist_store_collection_put(struct ist_store *store, const char *name,
-						   const struct ist_encoder_ref encoder[IST_N_MODALITIES],
-						   const bool counts[IST_N_MODALITIES],
-						   bool same_space, const struct ist_split *split,
-						   bool *ret_created, struct ist_collection **ret,
-						   struct ist_err *err);
+IST_CHECKED enum ist_code
+ist_store_collection_put(struct ist_store *store, const char *name,
+			 const struct ist_encoder_ref encoder[IST_N_MODALITIES],
+			 const bool counts[IST_N_MODALITIES], bool same_space,
+			 const struct ist_split *split, bool *ret_created,
+			 struct ist_collection **ret, struct ist_err *err);
 IST_CHECKED enum ist_code ist_store_collection_get(struct ist_store *store, const char *name,
-						   struct ist_collection **ret, struct ist_err *err);
+						   struct ist_collection **ret,
+						   struct ist_err *err);
 void ist_collection_unref(struct ist_collection *c);
 IST_CHECKED enum ist_code ist_collection_info(struct ist_collection *c,
 					      struct ist_collection_info *ret, struct ist_err *err);
@@ -117,7 +119,7 @@ struct ist_item {
 	const float *image_vector;
 	const float *text_vectors;
 	size_t n_text_vectors;
-	bool given[IST_N_MODALITIES]; /* the client gave the vector: exported again */
+	bool given[IST_N_MODALITIES];	/* the client gave the vector: exported again */
 	int64_t created_us, updated_us; /* reading only */
 	int64_t row;			/* reading only */
 };
@@ -145,7 +147,8 @@ IST_CHECKED enum ist_code ist_items_write(struct ist_collection *c, struct ist_w
 IST_CHECKED enum ist_code ist_item_get(struct ist_collection *c, const char *id, bool with_vectors,
 				       struct ist_arena *arena, struct ist_item *ret,
 				       struct ist_err *err);
-/* Up to `limit` items after the id `after`, in byte order of id, that match (filter may be NULL). */
+/* Up to `limit` items after the id `after`, in byte order of id, that match (filter may be NULL).
+ */
 IST_CHECKED enum ist_code ist_items_list(struct ist_collection *c, const struct ist_filter *filter,
 					 const char *after, size_t limit, bool with_vectors,
 					 struct ist_arena *arena, struct ist_item **ret,
@@ -153,10 +156,10 @@ IST_CHECKED enum ist_code ist_items_list(struct ist_collection *c, const struct 
 IST_CHECKED enum ist_code ist_items_count(struct ist_collection *c, const struct ist_filter *filter,
 					  int64_t *ret, struct ist_err *err);
 /* By filter or by ids (the other NULL); dry_run only counts. */
-IST_CHECKED enum ist_code ist_items_delete(struct ist_collection *c, const struct ist_filter *filter,
-					   const char *const *ids, size_t n_ids, bool dry_run,
-					   int64_t *ret_matched, int64_t *ret_deleted,
-					   struct ist_err *err);
+IST_CHECKED enum ist_code ist_items_delete(struct ist_collection *c,
+					   const struct ist_filter *filter, const char *const *ids,
+					   size_t n_ids, bool dry_run, int64_t *ret_matched,
+					   int64_t *ret_deleted, struct ist_err *err);
 
 /* ---- media ---- */
 /* Whether an original is held, and how it looks (type, width, height, bytes; type in the arena). */
@@ -203,16 +206,16 @@ struct ist_search {
 struct ist_hit {
 	struct ist_item item; /* without picture bytes; vectors only if asked */
 	enum ist_modality modality;
-	uint32_t ordinal; /* which text */
+	uint32_t ordinal;	  /* which text */
 	double similarity, score; /* score NAN: none */
 	const float *embedding;	  /* if with_vectors; `dim` of the model */
 };
 struct ist_search_report { /* for "explain" */
-	const char *path; /* "hnsw", "flat", "scan", … */
+	const char *path;  /* "hnsw", "flat", "scan", … */
 	size_t candidates, matched, rounds;
 };
-IST_CHECKED enum ist_code ist_reader_search(const struct ist_reader *reader,
-					    struct ist_searcher *s, const struct ist_search *search,
+IST_CHECKED enum ist_code ist_reader_search(const struct ist_reader *reader, struct ist_searcher *s,
+					    const struct ist_search *search,
 					    struct ist_arena *arena, struct ist_hit **ret,
 					    size_t *ret_n, struct ist_search_report *ret_report,
 					    struct ist_err *err);
@@ -272,9 +275,9 @@ struct ist_job_row {
 	char id[32];
 	const char *kind, *collection, *state; /* collection NULL: none */
 	const char *request;		       /* JSON: what was asked */
-	const char *progress; /* JSON: progress, stage, eta_s, curves */
-	const char *result, *error; /* JSON or NULL */
-	const char *idempotency_key; /* NULL: none */
+	const char *progress;		       /* JSON: progress, stage, eta_s, curves */
+	const char *result, *error;	       /* JSON or NULL */
+	const char *idempotency_key;	       /* NULL: none */
 	int attempts;
 	int64_t created_us, started_us, finished_us; /* 0: not yet */
 };

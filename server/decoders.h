@@ -17,10 +17,10 @@
 
 struct ist_decoders;
 struct ist_decoders_options {
-	const char *program;	/* path of isthmus-decode */
-	size_t n;		/* children at most */
-	uint64_t max_pixels;	/* width x height of a picture */
-	uint32_t timeout_ms;	/* for one picture */
+	const char *program; /* path of isthmus-decode */
+	size_t n;	     /* children at most */
+	uint64_t max_pixels; /* width x height of a picture */
+	uint32_t timeout_ms; /* for one picture */
 	void (*event)(void *user, int level, const char *event, const char *text);
 	void *user;
 };
@@ -28,9 +28,9 @@ struct ist_decoders *ist_decoders_create(const struct ist_decoders_options *opti
 void ist_decoders_destroy(struct ist_decoders *d);
 
 struct ist_decoded {
-	char type[32];		   /* "image/png", by content */
-	uint32_t width, height;	   /* of the original, orientation applied */
-	struct ist_pixels pixels;  /* at most `side` on the longer side if side > 0; owns rgb */
+	char type[32];		  /* "image/png", by content */
+	uint32_t width, height;	  /* of the original, orientation applied */
+	struct ist_pixels pixels; /* at most `side` on the longer side if side > 0; owns rgb */
 	uint8_t *owned;
 };
 /* IST_IMAGE_UNDECODABLE, IST_IMAGE_TOO_LARGE, IST_UNAVAILABLE. side 0: full size. */

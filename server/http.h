@@ -20,10 +20,10 @@ struct ist_daemon; /* server/daemon.h: store, encoders, decoders, jobs, configur
 struct ist_worker; /* server/daemon.h: a worker's own encoder workspace and searcher */
 
 enum ist_body_kind {
-	IST_BODY_NONE,	    /* a body is read away and ignored */
-	IST_BODY_JSON,	    /* parsed before the handler runs: rq->json */
-	IST_BODY_ITEM,	    /* JSON or multipart/form-data: rq->json, rq->parts */
-	IST_BODY_STREAM,    /* of any length: ist_request_read */
+	IST_BODY_NONE,		/* a body is read away and ignored */
+	IST_BODY_JSON,		/* parsed before the handler runs: rq->json */
+	IST_BODY_ITEM,		/* JSON or multipart/form-data: rq->json, rq->parts */
+	IST_BODY_STREAM,	/* of any length: ist_request_read */
 	IST_BODY_OPTIONAL_JSON, /* rq->json may be NULL */
 };
 
@@ -44,7 +44,7 @@ struct ist_request {
 	const char *method;	 /* "GET" (for HEAD too), "PUT", … */
 	const char *id;		 /* request id */
 	const char *path_raw;
-	const char *segment[4];	 /* decoded {…} of the pattern, in order */
+	const char *segment[4];	  /* decoded {…} of the pattern, in order */
 	const char *content_type; /* lower case, without parameters; "" if none */
 	json_t *json;
 	const struct ist_part_body *parts;
@@ -98,7 +98,7 @@ struct ist_route {
 	const char *pattern;   /* "/v1/collections/{c}/items/{id}"; ":verb" may follow a segment */
 	const char *operation; /* operationId in openapi.yaml */
 	enum ist_body_kind body;
-	size_t body_limit; /* bytes; 0: the configured default */
+	size_t body_limit;	  /* bytes; 0: the configured default */
 	const char *const *query; /* NULL-terminated names that the query string may hold */
 	ist_handler handle;
 	bool inline_ok; /* answers at once on the HTTP thread (health, metrics): never blocks */

@@ -12,43 +12,43 @@
 #include <stddef.h>
 
 /* X(enumerator, name on the wire, HTTP status, title) */
-#define IST_CODES(X)                                                                        \
-	X(OK, "ok", 200, "OK")                                                              \
-	X(BAD_REQUEST, "bad_request", 400, "The request could not be read")                 \
-	X(BAD_JSON, "bad_json", 400, "The body is not JSON")                                \
-	X(UNAUTHORIZED, "unauthorized", 401, "A key is needed")                             \
-	X(FORBIDDEN, "forbidden", 403, "Not allowed from here")                             \
-	X(NOT_FOUND, "not_found", 404, "No such thing")                                     \
-	X(METHOD_NOT_ALLOWED, "method_not_allowed", 405, "Method not allowed here")         \
-	X(CONFLICT, "conflict", 409, "In conflict with the present state")                  \
-	X(ENCODER_MISMATCH, "encoder_mismatch", 409, "The collection has other encoders")   \
-	X(NO_MODEL, "no_model", 409, "No model can answer this")                            \
-	X(NOT_ENOUGH_DATA, "not_enough_data", 409, "Too few items for this")                \
-	X(LENGTH_REQUIRED, "length_required", 411, "A length is needed")                    \
-	X(BODY_TOO_LARGE, "body_too_large", 413, "The body is too large")                   \
-	X(IMAGE_TOO_LARGE, "image_too_large", 413, "The picture is too large")              \
-	X(UNSUPPORTED_TYPE, "unsupported_type", 415, "Unsupported media type")              \
-	X(BAD_RANGE, "bad_range", 416, "Range not satisfiable")                             \
-	X(INVALID, "invalid", 422, "A value is not valid")                                  \
-	X(IMAGE_UNDECODABLE, "image_undecodable", 422, "The picture could not be decoded")  \
-	X(VECTOR_REQUIRED, "vector_required", 422, "This encoder needs a ready vector")     \
-	X(DIM_MISMATCH, "dim_mismatch", 422, "A vector has the wrong length")               \
-	X(TOO_BUSY, "too_busy", 429, "Too many requests at once")                           \
-	X(HEADERS_TOO_LARGE, "headers_too_large", 431, "The request head is too large")     \
-	X(INTERNAL, "internal", 500, "Something failed inside")                             \
-	X(IO, "io", 500, "A file operation failed")                                         \
-	X(CORRUPT, "corrupt", 500, "A stored file is damaged")                              \
-	X(NO_MEMORY, "no_memory", 500, "Out of memory")                                     \
-	X(UNAVAILABLE, "unavailable", 503, "Not ready to answer")                           \
-	X(MODEL_LOADING, "model_loading", 503, "The model is being loaded")                 \
-	X(STORAGE_FULL, "storage_full", 507, "The disk is full")                            \
+#define IST_CODES(X)                                                                               \
+	X(OK, "ok", 200, "OK")                                                                     \
+	X(BAD_REQUEST, "bad_request", 400, "The request could not be read")                        \
+	X(BAD_JSON, "bad_json", 400, "The body is not JSON")                                       \
+	X(UNAUTHORIZED, "unauthorized", 401, "A key is needed")                                    \
+	X(FORBIDDEN, "forbidden", 403, "Not allowed from here")                                    \
+	X(NOT_FOUND, "not_found", 404, "No such thing")                                            \
+	X(METHOD_NOT_ALLOWED, "method_not_allowed", 405, "Method not allowed here")                \
+	X(CONFLICT, "conflict", 409, "In conflict with the present state")                         \
+	X(ENCODER_MISMATCH, "encoder_mismatch", 409, "The collection has other encoders")          \
+	X(NO_MODEL, "no_model", 409, "No model can answer this")                                   \
+	X(NOT_ENOUGH_DATA, "not_enough_data", 409, "Too few items for this")                       \
+	X(LENGTH_REQUIRED, "length_required", 411, "A length is needed")                           \
+	X(BODY_TOO_LARGE, "body_too_large", 413, "The body is too large")                          \
+	X(IMAGE_TOO_LARGE, "image_too_large", 413, "The picture is too large")                     \
+	X(UNSUPPORTED_TYPE, "unsupported_type", 415, "Unsupported media type")                     \
+	X(BAD_RANGE, "bad_range", 416, "Range not satisfiable")                                    \
+	X(INVALID, "invalid", 422, "A value is not valid")                                         \
+	X(IMAGE_UNDECODABLE, "image_undecodable", 422, "The picture could not be decoded")         \
+	X(VECTOR_REQUIRED, "vector_required", 422, "This encoder needs a ready vector")            \
+	X(DIM_MISMATCH, "dim_mismatch", 422, "A vector has the wrong length")                      \
+	X(TOO_BUSY, "too_busy", 429, "Too many requests at once")                                  \
+	X(HEADERS_TOO_LARGE, "headers_too_large", 431, "The request head is too large")            \
+	X(INTERNAL, "internal", 500, "Something failed inside")                                    \
+	X(IO, "io", 500, "A file operation failed")                                                \
+	X(CORRUPT, "corrupt", 500, "A stored file is damaged")                                     \
+	X(NO_MEMORY, "no_memory", 500, "Out of memory")                                            \
+	X(UNAVAILABLE, "unavailable", 503, "Not ready to answer")                                  \
+	X(MODEL_LOADING, "model_loading", 503, "The model is being loaded")                        \
+	X(STORAGE_FULL, "storage_full", 507, "The disk is full")                                   \
 	X(CANCELLED, "cancelled", 500, "Cancelled")
 
 enum ist_code {
 #define X(e, name, status, title) IST_##e,
 	IST_CODES(X)
 #undef X
-	IST_N_CODES
+	    IST_N_CODES
 };
 
 struct ist_err {

@@ -22,7 +22,7 @@ IST_CHECKED enum ist_code ist_file_write_with(const char *path,
 /* Reads a whole file of at most `limit` bytes into buf (appended). */
 IST_CHECKED enum ist_code ist_file_read(const char *path, size_t limit, struct ist_buf *buf,
 					struct ist_err *err);
-IST_CHECKED enum ist_code ist_dir_make(const char *path, struct ist_err *err); /* with parents */
+IST_CHECKED enum ist_code ist_dir_make(const char *path, struct ist_err *err);	 /* with parents */
 IST_CHECKED enum ist_code ist_dir_remove(const char *path, struct ist_err *err); /* with contents */
 IST_CHECKED enum ist_code ist_dir_sync(const char *path, struct ist_err *err);
 

@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-void *ist_alloc(size_t n, size_t size);	 /* zeroed; n * size checked for overflow */
+void *ist_alloc(size_t n, size_t size);	    /* zeroed; n * size checked for overflow */
 void *ist_alloc_raw(size_t n, size_t size); /* not zeroed */
 void *ist_resize(void *p, size_t n, size_t size);
 void *ist_alloc_aligned(size_t n, size_t size); /* 64-byte aligned, zeroed; released by free() */
-char *ist_strdup(const char *s);		 /* NULL stays NULL */
+char *ist_strdup(const char *s);		/* NULL stays NULL */
 char *ist_strndup(const char *s, size_t n);
 char *ist_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -18,9 +18,9 @@ struct ist_rng {
 
 void ist_rng_init(struct ist_rng *rng, uint64_t seed, const char *stream);
 uint32_t ist_rng_u32(struct ist_rng *rng);
-uint64_t ist_rng_below(struct ist_rng *rng, uint64_t n);     /* 0 .. n-1, unbiased; n > 0 */
-double ist_rng_uniform(struct ist_rng *rng);		      /* [0, 1) */
-double ist_rng_normal(struct ist_rng *rng);		      /* mean 0, sd 1 */
+uint64_t ist_rng_below(struct ist_rng *rng, uint64_t n);	  /* 0 .. n-1, unbiased; n > 0 */
+double ist_rng_uniform(struct ist_rng *rng);			  /* [0, 1) */
+double ist_rng_normal(struct ist_rng *rng);			  /* mean 0, sd 1 */
 void ist_rng_permute(struct ist_rng *rng, uint32_t *a, size_t n); /* Fisher-Yates, in place */
 
 #endif

@@ -27,7 +27,7 @@ struct ist_encoder;
 struct ist_encoder_workspace; /* one a thread; grows to its largest use, then allocates nothing */
 
 struct ist_encoder_arch {
-	const char *name;  /* "descriptor"; for folders, config.json's "model_type" */
+	const char *name; /* "descriptor"; for folders, config.json's "model_type" */
 	const char *title;
 	enum ist_modality modality;
 	bool needs_folder;

@@ -54,14 +54,14 @@ enum ist_part { IST_TRAIN, IST_VALIDATION, IST_TEST, IST_UNUSED, IST_N_PARTS };
 
 /* What a training learns from. All arrays are borrowed and outlive the training. */
 struct ist_pairs {
-	size_t n;			  /* pairs; each further text of an item is a further pair */
-	size_t dim[IST_N_MODALITIES];	  /* widths of the features */
+	size_t n;		      /* pairs; each further text of an item is a further pair */
+	size_t dim[IST_N_MODALITIES]; /* widths of the features */
 	const float *x[IST_N_MODALITIES]; /* (n, dim[m]) row-major */
 	const int32_t *label;		  /* (n) 0 .. n_classes-1, -1 where there is none */
 	size_t n_classes;
 	const int64_t *item; /* (n) rows of the store; equal where two pairs share an item */
 	const uint8_t *part; /* (n) enum ist_part */
-	bool counts[IST_N_MODALITIES];	   /* features are counts (see encoder.h) */
+	bool counts[IST_N_MODALITIES]; /* features are counts (see encoder.h) */
 	bool same_space; /* both encoders share one space, so identity can cross (CLIP) */
 };
 
@@ -103,7 +103,7 @@ struct ist_method {
 	enum ist_code (*embed)(const struct ist_model *model, enum ist_modality m, const float *x,
 			       size_t n, float *ret, struct ist_err *err);
 };
-extern const struct ist_method *const ist_methods[]; /* ends with NULL */
+extern const struct ist_method *const ist_methods[];	    /* ends with NULL */
 const struct ist_method *ist_method_find(const char *name); /* NULL: none */
 
 /* Logistic map from a similarity of a direction (query modality -> answer modality) to the

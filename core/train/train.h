@@ -37,9 +37,9 @@ struct ist_gate {
 	size_t n_queries;
 	char reason[256]; /* a sentence for people */
 };
-IST_CHECKED enum ist_code ist_gate_compare(const struct ist_model *candidate,
-					   const struct ist_model *active,
-					   const struct ist_pairs *pairs, /* IST_TEST = test in both */
-					   struct ist_gate *ret, struct ist_err *err);
+IST_CHECKED enum ist_code
+ist_gate_compare(const struct ist_model *candidate, const struct ist_model *active,
+		 const struct ist_pairs *pairs, /* IST_TEST = test in both */
+		 struct ist_gate *ret, struct ist_err *err);
 
 #endif
