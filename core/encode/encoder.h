@@ -32,6 +32,9 @@ struct ist_encoder_arch {
 	enum ist_modality modality;
 	bool needs_folder;
 	bool counts; /* the feature holds non-negative counts: identity weighs its columns by idf */
+	size_t dim;  /* of those that need no folder; 0 where the folder tells */
+	uint32_t
+	    side; /* pictures may be decoded down to this longer side; 0: full size is wanted */
 	enum ist_code (*open)(struct ist_encoder *encoder, const char *folder, struct ist_err *err);
 	void (*close)(struct ist_encoder *encoder);
 	enum ist_code (*image)(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
