@@ -1,0 +1,83 @@
+# Sourced by the scripts of this folder: where things are, how they speak, packages by group.
+# shellcheck shell=bash disable=SC2034
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/isthmus
+logs=$cache/log
+faiss_version=1.7.3
+
+say() { printf '== %s\n' "$*" >&2; }
+die() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# Runs as root: directly, or through sudo.
+as_root() {
+	if ((EUID == 0)); then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "root is needed for: $* (no sudo here)"
+	fi
+}
+
+# logged NAME COMMAND…: output goes to a file, of which a failure shows the end.
+logged() {
+	local log=$logs/$1.log
+	shift
+	mkdir -p "$logs"
+	"$@" >"$log" 2>&1 </dev/null || {
+		tail -n 30 "$log" >&2
+		die "failed: $* (all of it: $log)"
+	}
+}
+
+# As many as there are cores, but no more than one a GB of free memory.
+n_jobs() {
+	local cores gb
+	cores=$(nproc)
+	gb=$(awk '/^MemAvailable/ {print int($2 / 1048576)}' /proc/meminfo)
+	((gb > 0)) || gb=1
+	echo $((cores < gb ? cores : gb))
+}
+
+# The best of the x86-64 levels that both this machine and its C library know; "" elsewhere.
+cpu_level() {
+	local loader=/lib64/ld-linux-x86-64.so.2 level
+	[[ $(uname -m) == x86_64 ]] || return 0
+	for level in x86-64-v3 x86-64-v2; do
+		if "$loader" --help | grep -q "^  $level (supported"; then
+			echo "$level"
+			return
+		fi
+	done
+	echo x86-64
+}
+
+# packages_of GROUP…: the names in packages.txt whose groups hold one of these.
+packages_of() {
+	awk -v want=",$(IFS=,; echo "$*")," '
+		/^#/ || NF < 2 { next }
+		{ n = split($2, groups, ","); for (i = 1; i <= n; i++)
+			if (index(want, "," groups[i] ",")) { print $1; next } }' "$top/deploy/packages.txt"
+}
+
+missing_packages() {
+	local name
+	for name in $(packages_of "$@"); do
+		dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q ' installed$' || echo "$name"
+	done
+}
+
+# need_packages GROUP…: installs what is missing of them; does nothing where nothing is.
+need_packages() {
+	local missing apt
+	mapfile -t missing < <(missing_packages "$@")
+	((${#missing[@]})) || return 0
+	say "installing ${#missing[@]} Debian packages: ${missing[*]}"
+	apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600)
+	logged apt-update as_root "${apt[@]}" update
+	logged apt-install as_root "${apt[@]}" install --no-install-recommends "${missing[@]}"
+}
