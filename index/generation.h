@@ -55,11 +55,15 @@ IST_CHECKED enum ist_code ist_generation_base_finish(struct ist_generation *g, i
 						     const struct ist_vector_kind *kind,
 						     bool (*stop)(void *), void *user,
 						     struct ist_err *err);
-/* A merge: a new generation whose base is the live part of old's base and of its fresh part up to
- * base_row. Reuses the old base where the kind allows (clone, then add) and few rows are dead. */
+/* A merge: a new generation whose base is the live part of old's base and of its published fresh
+ * part up to base_row. Reuses the old base where the kind allows (clone, then add) and few rows are
+ * dead. The writer may go on with `old` meanwhile; carry brings what it did. */
 IST_CHECKED enum ist_code ist_generation_merge(const struct ist_generation *old, int64_t base_row,
 					       bool (*stop)(void *), void *user,
 					       struct ist_generation **ret, struct ist_err *err);
+/* Writer only, before `merged` (ist_generation_merge of `old`) is shared: appends what of old's
+ * fresh part the merge did not take, kills what has died in old, and publishes. Quick. */
+void ist_generation_carry(struct ist_generation *merged, const struct ist_generation *old);
 /* Files of a base: <folder>/{image,text}.index, ids and manifest.json, checksummed. */
 IST_CHECKED enum ist_code ist_generation_save(const struct ist_generation *g, const char *folder,
 					      struct ist_err *err);
@@ -85,7 +89,8 @@ IST_CHECKED enum ist_code ist_generation_search(const struct ist_generation *g,
 						const int64_t *rows, size_t n_rows, bool exact,
 						struct ist_generation_hit *ret, size_t *ret_n,
 						struct ist_err *err);
-/* The stored embedding of a row, for "more like this" and "return": ["vector"]; NULL if unknown. */
+/* The stored embedding of a row, for "more like this" and "return": ["vector"]; NULL if unknown.
+ * A dead row is answered as long as it is here: its reader found it alive. */
 const float *ist_generation_vector(const struct ist_generation *g, struct ist_watermark mark,
 				   enum ist_modality m, int64_t row, uint32_t ordinal);
 

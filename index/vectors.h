@@ -25,7 +25,8 @@ struct ist_vector_hit {
 	float similarity;
 };
 
-/* Which positions may be found: bit (p & 63) of words[p >> 6]. */
+/* Which positions may be found: bit (p & 63) of words[p >> 6]. Words are read atomically, so that
+ * one thread may clear bits while others search. */
 struct ist_bitset {
 	uint64_t *words;
 	size_t n; /* positions */
@@ -35,7 +36,7 @@ struct ist_bitset {
 struct ist_vector_kind {
 	const char *name; /* "flat", "hnsw": the word in files and in the API */
 	bool exact;
-	size_t from; /* chosen automatically from this many vectors on (measured; 0 = never) */
+	size_t from; /* chosen automatically from this many floats (vectors x dim) on; measured */
 	enum ist_code (*create)(struct ist_vectors *v, struct ist_err *err);
 	void (*destroy)(struct ist_vectors *v);
 	enum ist_code (*add)(struct ist_vectors *v, const float *x, size_t n, struct ist_err *err);
@@ -46,17 +47,22 @@ struct ist_vector_kind {
 				const struct ist_bitset *allowed, struct ist_vector_hit *ret,
 				size_t *ret_n, struct ist_err *err);
 	enum ist_code (*write)(const struct ist_vectors *v, FILE *f, struct ist_err *err);
-	enum ist_code (*read)(struct ist_vectors *v, const char *path, struct ist_err *err);
+	enum ist_code (*read)(struct ist_vectors *v, FILE *f, struct ist_err *err);
+	/* A copy of `from` into the empty v that can grow on its own; NULL: build it anew. */
+	enum ist_code (*clone)(struct ist_vectors *v, const struct ist_vectors *from,
+			       struct ist_err *err);
 };
 extern const struct ist_vector_kind *const ist_vector_kinds[]; /* ends with NULL */
 const struct ist_vector_kind *ist_vector_kind_find(const char *name);
-const struct ist_vector_kind *ist_vector_kind_for(size_t n); /* the automatic choice */
+const struct ist_vector_kind *ist_vector_kind_for(size_t n, size_t dim); /* automatic choice */
 
 /* Creates an empty index. Adding goes in blocks that take at most about a second, so that the
  * caller can stop between them. */
 IST_CHECKED enum ist_code ist_vectors_create(const struct ist_vector_kind *kind, size_t dim,
 					     enum ist_similarity similarity,
 					     struct ist_vectors **ret, struct ist_err *err);
+IST_CHECKED enum ist_code ist_vectors_clone(const struct ist_vectors *from,
+					    struct ist_vectors **ret, struct ist_err *err);
 void ist_vectors_destroy(struct ist_vectors *v);
 size_t ist_vectors_n(const struct ist_vectors *v);
 size_t ist_vectors_dim(const struct ist_vectors *v);
@@ -64,6 +70,8 @@ size_t ist_vectors_bytes(const struct ist_vectors *v);
 const struct ist_vector_kind *ist_vectors_kind(const struct ist_vectors *v);
 IST_CHECKED enum ist_code ist_vectors_add(struct ist_vectors *v, const float *x, size_t n,
 					  struct ist_err *err);
+/* Room for n vectors in all, so that the index ends up no larger than its data. */
+void ist_vectors_reserve(struct ist_vectors *v, size_t n);
 const float *ist_vectors_at(const struct ist_vectors *v, int64_t position); /* (dim) */
 IST_CHECKED enum ist_code ist_vectors_search(const struct ist_vectors *v, struct ist_searcher *s,
 					     const float *query, size_t k, size_t ef,
@@ -78,7 +86,8 @@ IST_CHECKED enum ist_code ist_vectors_scan(const struct ist_vectors *v, const fl
 					   struct ist_vector_hit *ret, size_t *ret_n,
 					   struct ist_err *err);
 /* recall@k against the exact search over n queries (n, dim); sets the index's own ef to the
- * smallest that reaches `target`, and says what was reached. */
+ * smallest that reaches `target`, and says what was reached. A hit counts if it is as near as the
+ * k-th nearest, so that equal vectors are worth the same. */
 IST_CHECKED enum ist_code ist_vectors_tune(struct ist_vectors *v, const float *queries, size_t n,
 					   size_t k, double target, double *ret_recall,
 					   struct ist_err *err);
