@@ -1,11 +1,7 @@
 /* Vectors on the wire: what is taken, what is refused and where, and that numbers come back. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "tests/unit/test.h"
 
-#include <cmocka.h>
+#include <string.h>
 
 #include "core/base/memory.h"
 #include "server/base64.h"
@@ -149,16 +145,7 @@ static void test_numbers_come_back(void **state)
 	ist_arena_finish(&arena);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_base64_goes_round),
-	    cmocka_unit_test(test_base64_refuses),
-	    cmocka_unit_test(test_takes_arrays_and_base64),
-	    cmocka_unit_test(test_refuses_with_a_pointer),
-	    cmocka_unit_test(test_checks_the_width),
-	    cmocka_unit_test(test_numbers_come_back),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(cmocka_unit_test(test_base64_goes_round), cmocka_unit_test(test_base64_refuses),
+	  cmocka_unit_test(test_takes_arrays_and_base64),
+	  cmocka_unit_test(test_refuses_with_a_pointer), cmocka_unit_test(test_checks_the_width),
+	  cmocka_unit_test(test_numbers_come_back))
