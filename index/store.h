@@ -88,6 +88,9 @@ IST_CHECKED enum ist_code ist_store_collection_get(struct ist_store *store, cons
 						   struct ist_collection **ret,
 						   struct ist_err *err);
 void ist_collection_unref(struct ist_collection *c);
+/* Of the collection's making, so never changing: asked by every query, costs nothing. */
+const struct ist_encoder_ref *ist_collection_encoder(const struct ist_collection *c,
+						     enum ist_modality m);
 IST_CHECKED enum ist_code ist_collection_info(struct ist_collection *c,
 					      struct ist_collection_info *ret, struct ist_err *err);
 IST_CHECKED enum ist_code ist_collection_set_split(struct ist_collection *c,
