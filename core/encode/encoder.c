@@ -1,0 +1,193 @@
+/*
+ * The table of architectures, and what all encoders have in common: opening by name or by folder,
+ * the workspace, and the checks around a call, so that an architecture is only its own arithmetic.
+ *
+ * To add one: write its row in a file of its own, declare it in encoder_private.h, list it below.
+ */
+#include "core/encode/encoder.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/memory.h"
+#include "core/encode/encoder_private.h"
+
+#define CONFIG_LIMIT (1 << 20)
+
+const struct ist_encoder_arch *const ist_encoder_archs[] = {
+    &ist_encoder_descriptor,
+    &ist_encoder_ngrams,
+    NULL,
+};
+
+static const struct ist_encoder_arch *find_arch(const char *name, bool needs_folder)
+{
+	for (const struct ist_encoder_arch *const *a = ist_encoder_archs; *a != NULL; a++) {
+		if ((*a)->needs_folder == needs_folder && strcmp((*a)->name, name) == 0)
+			return *a;
+	}
+	return NULL;
+}
+
+/* "a, b": the architectures that a folder may hold, for the text of an error */
+static void list_archs(struct ist_buf *list)
+{
+	for (const struct ist_encoder_arch *const *a = ist_encoder_archs; *a != NULL; a++) {
+		if ((*a)->needs_folder)
+			ist_buf_printf(list, "%s%s", list->len > 0 ? ", " : "", (*a)->name);
+	}
+	if (list->len == 0)
+		ist_buf_puts(list, "none");
+}
+
+static enum ist_code need_file(const char *folder, const char *name, const char *what,
+			       struct ist_err *err)
+{
+	ist_autofree char *path = ist_format("%s/%s", folder, name);
+
+	if (access(path, R_OK) == 0)
+		return IST_OK;
+	return ist_fail_errno(err, "encoder folder %s: %s (%s)", folder, name, what);
+}
+
+/* config.json's "model_type" names the architecture. */
+static enum ist_code folder_arch(const char *folder, const struct ist_encoder_arch **ret,
+				 struct ist_err *err)
+{
+	ist_autofree char *path = ist_format("%s/config.json", folder);
+	ist_auto(ist_buf_finish) struct ist_buf text = {0}, list = {0};
+	enum ist_code code = need_file(folder, "config.json", "the model's description", err);
+	json_error_t where;
+	json_t *config;
+	const char *type;
+
+	if (code == IST_OK)
+		code = ist_file_read(path, CONFIG_LIMIT, &text, err);
+	if (code != IST_OK)
+		return code;
+	config = json_loadb(text.len > 0 ? text.data : "", text.len, 0, &where);
+	if (config == NULL)
+		return ist_fail(err, IST_CORRUPT, "%s: line %d: %s", path, where.line, where.text);
+	type = json_string_value(json_object_get(config, "model_type"));
+	*ret = type != NULL ? find_arch(type, true) : NULL;
+	list_archs(&list);
+	if (type == NULL)
+		code = ist_fail(err, IST_CORRUPT, "%s: \"model_type\" is missing", path);
+	else if (*ret == NULL)
+		code = ist_fail(err, IST_INVALID,
+				"%s: model_type \"%.64s\" is not known here (known: %s)", path,
+				type, list.data);
+	json_decref(config);
+	if (code == IST_OK)
+		code = need_file(folder, "model.safetensors", "the weights", err);
+	return code;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+enum ist_code ist_encoder_open(const char *name, const char *folder, struct ist_encoder **ret,
+			       struct ist_err *err)
+{
+	const struct ist_encoder_arch *arch = NULL;
+	struct ist_encoder *encoder;
+	enum ist_code code = IST_OK;
+
+	if (folder != NULL)
+		code = folder_arch(folder, &arch, err);
+	else
+		arch = find_arch(name, false);
+	if (code != IST_OK)
+		return code;
+	if (arch == NULL)
+		return ist_fail(err, IST_INVALID, "there is no encoder \"%.64s\" without a folder",
+				name);
+	encoder = ist_alloc(1, sizeof(*encoder));
+	encoder->arch = arch;
+	encoder->name = ist_strdup(name != NULL ? name : base_name(folder));
+	encoder->dim = arch->dim;
+	if (arch->open != NULL)
+		code = arch->open(encoder, folder, err);
+	if (code != IST_OK) {
+		ist_encoder_close(encoder);
+		return ist_wrap(err, "encoder %s", name != NULL ? name : folder);
+	}
+	*ret = encoder;
+	return IST_OK;
+}
+
+void ist_encoder_close(struct ist_encoder *encoder)
+{
+	if (encoder == NULL)
+		return;
+	if (encoder->arch->close != NULL)
+		encoder->arch->close(encoder);
+	free(encoder->name);
+	free(encoder);
+}
+
+struct ist_encoder_workspace *ist_encoder_workspace_create(void)
+{
+	return ist_alloc(1, sizeof(struct ist_encoder_workspace));
+}
+
+void ist_encoder_workspace_destroy(struct ist_encoder_workspace *ws)
+{
+	if (ws == NULL)
+		return;
+	ist_arena_finish(&ws->arena);
+	free(ws);
+}
+
+/* What every caller relies on: finite, and a direction. */
+static enum ist_code check_feature(const struct ist_encoder *encoder, const float *x,
+				   struct ist_err *err)
+{
+	bool some = false;
+
+	for (size_t j = 0; j < encoder->dim; j++) {
+		if (!isfinite(x[j]))
+			return ist_fail(err, IST_INTERNAL, "encoder %s: feature %zu is not finite",
+					encoder->name, j);
+		some = some || x[j] != 0;
+	}
+	return some ? IST_OK
+		    : ist_fail(err, IST_INTERNAL, "encoder %s: the feature is all zero",
+			       encoder->name);
+}
+
+enum ist_code ist_encoder_image(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
+				const struct ist_pixels *pixels, float *ret, struct ist_err *err)
+{
+	enum ist_code code;
+
+	if (encoder->arch->image == NULL)
+		return ist_fail(err, IST_INVALID, "encoder %s takes no pictures", encoder->name);
+	if (pixels->width == 0 || pixels->height == 0)
+		return ist_fail(err, IST_INVALID, "the picture has no pixels");
+	ist_arena_reset(&ws->arena);
+	code = encoder->arch->image(encoder, ws, pixels, ret, err);
+	return code == IST_OK ? check_feature(encoder, ret, err) : code;
+}
+
+enum ist_code ist_encoder_texts(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
+				const struct ist_str *texts, size_t n, float *ret,
+				struct ist_err *err)
+{
+	enum ist_code code;
+
+	if (encoder->arch->texts == NULL)
+		return ist_fail(err, IST_INVALID, "encoder %s takes no texts", encoder->name);
+	ist_arena_reset(&ws->arena);
+	code = encoder->arch->texts(encoder, ws, texts, n, ret, err);
+	for (size_t i = 0; code == IST_OK && i < n; i++)
+		code = check_feature(encoder, ret + i * encoder->dim, err);
+	return code;
+}

@@ -1,0 +1,14 @@
+/* What the encoders of this folder share with encoder.c. */
+#ifndef IST_CORE_ENCODE_ENCODER_PRIVATE_H
+#define IST_CORE_ENCODE_ENCODER_PRIVATE_H
+
+#include "core/base/arena.h"
+#include "core/encode/encoder.h"
+
+struct ist_encoder_workspace {
+	struct ist_arena arena; /* reset at the start of every call */
+};
+
+extern const struct ist_encoder_arch ist_encoder_descriptor, ist_encoder_ngrams;
+
+#endif
