@@ -65,6 +65,8 @@ struct ist_pairs {
 	bool same_space; /* both encoders share one space, so identity can cross (CLIP) */
 };
 
+struct ist_model;
+
 /* How a training talks to whoever started it; every member but `user` may be NULL. */
 struct ist_train_hooks {
 	void *user;
@@ -73,10 +75,11 @@ struct ist_train_hooks {
 	/* Asked at least every 200 ms of work; true ends the training with IST_CANCELLED after a
 	 * checkpoint. May also wait, so that queries go first. */
 	bool (*stop)(void *user);
+	/* For early stopping inside a method: how well a half-trained model does on the validation
+	 * part (greater is better), NAN where there is none. */
+	double (*validate)(void *user, const struct ist_model *model);
 	const char *checkpoint_dir; /* resumed from if it holds one, bit for bit */
 };
-
-struct ist_model;
 
 struct ist_method {
 	const char *name, *title;
@@ -99,7 +102,12 @@ struct ist_method {
 	enum ist_code (*save)(const struct ist_model *model, const char *folder,
 			      struct ist_err *err);
 	void (*destroy)(struct ist_model *model); /* frees model->state */
-	/* x (n, dim_in[m]) -> ret (n, dim). `scratch` grows as needed and belongs to the thread. */
+	/* The same weights under another choice of the parameter `similarity`; NULL where a method
+	 * has one way to rank. train() with that parameter null returns any of them, and ist_train
+	 * keeps the one that does best on validation. */
+	enum ist_code (*variant)(const struct ist_model *model, const char *similarity,
+				 struct ist_model **ret, struct ist_err *err);
+	/* x (n, dim_in[m]) -> ret (n, dim[m]). Any number of threads at once. */
 	enum ist_code (*embed)(const struct ist_model *model, enum ist_modality m, const float *x,
 			       size_t n, float *ret, struct ist_err *err);
 };
@@ -123,8 +131,9 @@ struct ist_model {
 	bool crosses;		      /* image and text embeddings can be compared */
 	struct ist_calibration calibration[IST_N_MODALITIES][IST_N_MODALITIES];
 	uint64_t seed;
-	void *state; /* the method's */
-	int refs;    /* atomic */
+	json_t *data; /* what it learned from (fingerprint, counts), for the manifest; or NULL */
+	void *state;  /* the method's */
+	int refs;     /* atomic */
 };
 
 /* Checks what a client sent against the table (unknown keys, types, ranges; pointers are relative
@@ -140,7 +149,13 @@ bool ist_param_is_null(const json_t *params, const char *name);
 struct ist_model *ist_model_create(const struct ist_method *method); /* one reference */
 struct ist_model *ist_model_ref(struct ist_model *model);
 void ist_model_unref(struct ist_model *model);
-/* The folder is made; manifest.json is written last and durably. */
+/* For `ist_auto(ist_model_unref_ptr) struct ist_model *model`. */
+static inline void ist_model_unref_ptr(struct ist_model **model)
+{
+	ist_model_unref(*model);
+}
+/* The folder is made; manifest.json (which carries the checksum of model.safetensors, where the
+ * method writes one) is written last and durably. */
 IST_CHECKED enum ist_code ist_model_save(const struct ist_model *model, const char *folder,
 					 struct ist_err *err);
 IST_CHECKED enum ist_code ist_model_load(const char *folder, struct ist_model **ret,
@@ -154,6 +169,8 @@ double ist_model_score(const struct ist_model *model, enum ist_modality from, en
 /* (similarity - mean) / sd of random pairs of that direction; the similarity if unknown. */
 double ist_model_standardise(const struct ist_model *model, enum ist_modality from,
 			     enum ist_modality to, double similarity);
+/* Another model of the same method, parameters, shape and data, without state and calibration. */
+struct ist_model *ist_model_like(const struct ist_model *model);
 /* The identity model of a collection with these encoders: the encoders' own spaces. */
 struct ist_model *ist_identity_create(const size_t dim[IST_N_MODALITIES], bool same_space);
 

@@ -1,0 +1,18 @@
+/* The list of methods: to add one, write its row in a file of its own and name it here. */
+#include "core/methods/rows.h"
+
+#include <string.h>
+
+const struct ist_method *const ist_methods[] = {
+    &ist_method_identity,
+    NULL,
+};
+
+const struct ist_method *ist_method_find(const char *name)
+{
+	for (size_t i = 0; ist_methods[i] != NULL; i++) {
+		if (strcmp(ist_methods[i]->name, name) == 0)
+			return ist_methods[i];
+	}
+	return NULL;
+}
