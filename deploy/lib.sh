@@ -58,16 +58,21 @@ cpu_level() {
 
 # packages_of GROUP…: the names in packages.txt whose groups hold one of these.
 packages_of() {
-	awk -v want=",$(IFS=,; echo "$*")," '
-		/^#/ || NF < 2 { next }
-		{ n = split($2, groups, ","); for (i = 1; i <= n; i++)
-			if (index(want, "," groups[i] ",")) { print $1; next } }' "$top/deploy/packages.txt"
+	local name groups rest group
+	while read -r name groups rest; do
+		for group in "$@"; do
+			if [[ $name != \#* && ,$groups, == *,$group,* ]]; then
+				echo "$name"
+				break
+			fi
+		done
+	done <"$top/deploy/packages.txt"
 }
 
 missing_packages() {
 	local name
 	for name in $(packages_of "$@"); do
-		dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q ' installed$' || echo "$name"
+		[[ $(dpkg-query -W -f '${Status}' "$name" 2>/dev/null) == *\ installed ]] || echo "$name"
 	done
 }
 
