@@ -13,6 +13,7 @@
 #ifndef IST_CORE_METHODS_SCALING_H
 #define IST_CORE_METHODS_SCALING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
