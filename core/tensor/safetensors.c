@@ -88,7 +88,7 @@ static enum ist_code read_entry(const char *name, const json_t *json, const uint
 	const json_t *offsets = json_object_get(json, "data_offsets");
 	const char *dtype = json_string_value(json_object_get(json, "dtype"));
 	enum ist_code code;
-	size_t bytes;
+	size_t bytes = 0;
 
 	e->t = (struct ist_safetensor){.name = name, .dtype = dtype};
 	if (dtype == NULL || ist_safetensor_size(dtype) == 0)
