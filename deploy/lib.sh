@@ -4,6 +4,7 @@
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/isthmus
 logs=$cache/log
+build=$top/build
 faiss_version=1.7.3
 
 say() { printf '== %s\n' "$*" >&2; }
@@ -72,7 +73,8 @@ packages_of() {
 missing_packages() {
 	local name
 	for name in $(packages_of "$@"); do
-		[[ $(dpkg-query -W -f '${Status}' "$name" 2>/dev/null) == *\ installed ]] || echo "$name"
+		[[ $(dpkg-query -W -f '${Status}' "$name" 2>/dev/null) == *' installed' ]] ||
+			echo "$name"
 	done
 }
 
@@ -86,3 +88,22 @@ need_packages() {
 	logged apt-update as_root "${apt[@]}" update
 	logged apt-install as_root "${apt[@]}" install --no-install-recommends "${missing[@]}"
 }
+
+# What meson is told: where FAISS stands, then the arguments.
+meson_here() {
+	local path=$cache/faiss/lib/pkgconfig
+	PKG_CONFIG_PATH=$path${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH} meson "$@"
+}
+
+# configure [OPTION…]: makes $build what meson can compile in; options hold from then on.
+configure() {
+	if [[ ! -f $build/build.ninja ]]; then
+		rm -rf "$build"
+		logged meson meson_here setup "$build" "$top" "$@"
+	elif (($#)); then
+		logged meson meson_here configure "$build" "$@"
+	fi
+}
+
+# compile [TARGET…]: those, or everything.
+compile() { logged compile meson_here compile -C "$build" -j "$(n_jobs)" "$@"; }
