@@ -1,0 +1,110 @@
+/*
+ * The exact search. Its order is total (score, then position), so that what it finds does not
+ * depend on the order in which blocks were fed. A score that is not a number sorts last.
+ */
+#include "index/vectors_scan.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+float ist_similarity_of_score(enum ist_similarity similarity, float score)
+{
+	return similarity == IST_EUCLIDEAN ? -sqrtf(-score) : score;
+}
+
+ist_kernel_score *ist_score_for(enum ist_similarity similarity)
+{
+	const struct ist_kernel *kernel = ist_kernel_best();
+
+	return similarity == IST_EUCLIDEAN ? kernel->l2 : kernel->inner;
+}
+
+void ist_scan_init(struct ist_scan *scan, const float *query, size_t dim,
+		   enum ist_similarity similarity, size_t k, struct ist_vector_hit *hits)
+{
+	*scan = (struct ist_scan){
+	    .query = query,
+	    .dim = dim,
+	    .k = k,
+	    .similarity = similarity,
+	    .score = ist_score_for(similarity),
+	    .hits = hits,
+	};
+}
+
+static inline bool is_worse(const struct ist_vector_hit *a, const struct ist_vector_hit *b)
+{
+	return a->similarity < b->similarity ||
+	       (a->similarity == b->similarity && a->position > b->position);
+}
+
+static void sift_down(struct ist_vector_hit *hits, size_t n, struct ist_vector_hit hit)
+{
+	size_t i = 0, child;
+
+	while ((child = 2 * i + 1) < n) {
+		if (child + 1 < n && is_worse(&hits[child + 1], &hits[child]))
+			child++;
+		if (!is_worse(&hits[child], &hit))
+			break;
+		hits[i] = hits[child];
+		i = child;
+	}
+	hits[i] = hit;
+}
+
+static void sift_up(struct ist_vector_hit *hits, size_t i, struct ist_vector_hit hit)
+{
+	while (i > 0 && is_worse(&hit, &hits[(i - 1) / 2])) {
+		hits[i] = hits[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	hits[i] = hit;
+}
+
+static inline void offer(struct ist_scan *scan, int64_t position, float score)
+{
+	struct ist_vector_hit hit = {position, isnan(score) ? -INFINITY : score};
+
+	if (scan->n < scan->k)
+		sift_up(scan->hits, scan->n++, hit);
+	else if (is_worse(&scan->hits[0], &hit))
+		sift_down(scan->hits, scan->n, hit);
+}
+
+void ist_scan_flush(struct ist_scan *scan)
+{
+	float score[4];
+
+	if (scan->n_waiting == 0)
+		return;
+	for (int i = scan->n_waiting; i < 4; i++)
+		scan->x[i] = scan->x[0];
+	scan->score(scan->query, scan->x, scan->dim, score);
+	for (int i = 0; i < scan->n_waiting; i++)
+		offer(scan, scan->position[i], score[i]);
+	scan->n_waiting = 0;
+}
+
+void ist_scan_run(struct ist_scan *scan, const float *x, size_t n, int64_t first,
+		  const uint64_t *live, size_t live_first)
+{
+	for (size_t i = 0; i < n; i++)
+		if (live == NULL || ist_bit(live, live_first + i))
+			ist_scan_push(scan, x + i * scan->dim, first + (int64_t)i);
+}
+
+static int compare_hits(const void *a, const void *b)
+{
+	return is_worse(a, b) ? 1 : is_worse(b, a) ? -1 : 0;
+}
+
+size_t ist_scan_finish(struct ist_scan *scan)
+{
+	ist_scan_flush(scan);
+	qsort(scan->hits, scan->n, sizeof(*scan->hits), compare_hits);
+	for (size_t i = 0; i < scan->n; i++)
+		scan->hits[i].similarity =
+		    ist_similarity_of_score(scan->similarity, scan->hits[i].similarity);
+	return scan->n;
+}

@@ -1,0 +1,53 @@
+/*
+ * Exact search: scores vectors one after another and keeps the k best. The state may be fed in
+ * pieces (blocks of an index, segments of a fresh part), so that many queries can share a block
+ * while it is in the cache. The scan belongs to one thread; `hits` is the caller's, room for k.
+ */
+#ifndef IST_INDEX_VECTORS_SCAN_H
+#define IST_INDEX_VECTORS_SCAN_H
+
+#include "index/vectors.h"
+#include "index/vectors_kernel.h"
+
+struct ist_scan {
+	const float *query;
+	size_t dim, k;
+	enum ist_similarity similarity;
+	ist_kernel_score *score;
+	struct ist_vector_hit *hits; /* a heap, the worst on top; similarity holds the raw score */
+	size_t n;
+	/* Up to four that wait to be scored. */
+	const float *x[4];
+	int64_t position[4];
+	int n_waiting;
+};
+
+/* What the kernels give, as a similarity. */
+float ist_similarity_of_score(enum ist_similarity similarity, float score);
+ist_kernel_score *ist_score_for(enum ist_similarity similarity);
+
+void ist_scan_init(struct ist_scan *scan, const float *query, size_t dim,
+		   enum ist_similarity similarity, size_t k, struct ist_vector_hit *hits);
+void ist_scan_flush(struct ist_scan *scan);
+
+static inline void ist_scan_push(struct ist_scan *scan, const float *x, int64_t position)
+{
+	scan->x[scan->n_waiting] = x;
+	scan->position[scan->n_waiting] = position;
+	if (++scan->n_waiting == 4)
+		ist_scan_flush(scan);
+}
+
+/* n vectors in a row, at positions first, first + 1, …; `live` (NULL: all) has the bit of x[0] at
+ * `live_first`. */
+void ist_scan_run(struct ist_scan *scan, const float *x, size_t n, int64_t first,
+		  const uint64_t *live, size_t live_first);
+/* Best first, ties by position; similarities instead of scores. Returns how many. */
+size_t ist_scan_finish(struct ist_scan *scan);
+
+static inline bool ist_bit(const uint64_t *words, size_t i)
+{
+	return __atomic_load_n(&words[i >> 6], __ATOMIC_RELAXED) >> (i & 63) & 1;
+}
+
+#endif
