@@ -39,6 +39,8 @@ static void count_row(struct ist_fresh *fresh, int64_t row)
 		__atomic_store_n(&fresh->unordered, true, __ATOMIC_RELEASE);
 	if (fresh->n == 0 || row != last)
 		__atomic_fetch_add(&fresh->n_rows, 1, __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(&fresh->repeated, true, __ATOMIC_RELEASE);
 }
 
 void ist_fresh_append(struct ist_fresh *fresh, int64_t row, uint32_t ordinal, const float *x)

@@ -48,6 +48,7 @@ struct ist_fresh {
 	size_t n_dead;	  /* atomic */
 	size_t n_rows;	  /* atomic; distinct */
 	bool unordered;	  /* atomic; a row came after a greater one */
+	bool repeated;	  /* atomic; a row has several vectors */
 };
 
 struct ist_generation {

@@ -239,7 +239,7 @@ static int by_row(const void *a, const void *b)
 static bool has_one_vector_a_row(const struct search *search)
 {
 	return search->base->n == search->base->n_rows &&
-	       __atomic_load_n(&search->fresh->n_rows, __ATOMIC_RELAXED) >= search->n_fresh &&
+	       !__atomic_load_n(&search->fresh->repeated, __ATOMIC_ACQUIRE) &&
 	       ist_fresh_is_ordered(search->fresh);
 }
 
