@@ -16,11 +16,13 @@
 #include "core/encode/encoder.h"
 
 struct ist_decoders;
+enum { IST_DECODERS_INFO, IST_DECODERS_WARNING };
 struct ist_decoders_options {
 	const char *program; /* path of isthmus-decode */
 	size_t n;	     /* children at most */
 	uint64_t max_pixels; /* width x height of a picture */
 	uint32_t timeout_ms; /* for one picture */
+	/* What happened to a child; `level` is IST_DECODERS_…; any thread. May be NULL. */
 	void (*event)(void *user, int level, const char *event, const char *text);
 	void *user;
 };

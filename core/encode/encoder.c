@@ -54,8 +54,8 @@ static enum ist_code need_file(const char *folder, const char *name, const char 
 }
 
 /* config.json's "model_type" names the architecture. */
-static enum ist_code folder_arch(const char *folder, const struct ist_encoder_arch **ret,
-				 struct ist_err *err)
+enum ist_code ist_encoder_probe(const char *folder, const struct ist_encoder_arch **ret,
+				struct ist_err *err)
 {
 	ist_autofree char *path = ist_format("%s/config.json", folder);
 	ist_auto(ist_buf_finish) struct ist_buf text = {0}, list = {0};
@@ -101,7 +101,7 @@ enum ist_code ist_encoder_open(const char *name, const char *folder, struct ist_
 	enum ist_code code = IST_OK;
 
 	if (folder != NULL)
-		code = folder_arch(folder, &arch, err);
+		code = ist_encoder_probe(folder, &arch, err);
 	else
 		arch = find_arch(name, false);
 	if (code != IST_OK)

@@ -55,6 +55,9 @@ struct ist_encoder {
 /* `name` of a built-in, or a folder; "external" is no encoder and is not opened here. */
 IST_CHECKED enum ist_code ist_encoder_open(const char *name, const char *folder,
 					   struct ist_encoder **ret, struct ist_err *err);
+/* The architecture of a folder, without opening its weights; says what is missing in it. */
+IST_CHECKED enum ist_code ist_encoder_probe(const char *folder, const struct ist_encoder_arch **ret,
+					    struct ist_err *err);
 void ist_encoder_close(struct ist_encoder *encoder);
 
 struct ist_encoder_workspace *ist_encoder_workspace_create(void);

@@ -1,0 +1,79 @@
+/*
+ * The decoder program's inside. A codec turns bytes into a picture; everything after that
+ * (orientation, scaling, thumbnails) is common. Codecs are rows of ist_codecs, chosen by content.
+ *
+ * This runs in a process that may die at any byte: memory is plain malloc with checks, an error is
+ * a text, and nothing is shared between pictures.
+ */
+#ifndef IST_SERVER_DECODE_CODEC_H
+#define IST_SERVER_DECODE_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/decode/protocol.h"
+
+/* One picture on its way. A codec fills width, height, rgb and, where the file says so, the rest.
+ */
+struct ist_picture {
+	const uint8_t *data; /* the file */
+	size_t len;
+	uint32_t side; /* wanted on the longer side; 0: all there is */
+	uint64_t max_pixels;
+
+	uint32_t width, height;		/* as stored, before orientation */
+	uint32_t orientation;		/* EXIF's 1..8; 0 or 1: as it is */
+	uint32_t rgb_width, rgb_height; /* of rgb: smaller where the codec scaled already */
+	uint8_t *rgb;			/* (rgb_height, rgb_width, 3), malloc */
+
+	enum ist_decode_status status;
+	char error[160];
+};
+
+struct ist_codec {
+	const char *type; /* "image/png" */
+	bool (*sniff)(const uint8_t *data, size_t len);
+	bool (*decode)(struct ist_picture *p); /* false: p->status and p->error are set */
+};
+extern const struct ist_codec ist_codec_jpeg, ist_codec_png, ist_codec_webp, ist_codec_gif,
+    ist_codec_tiff, ist_codec_bmp, ist_codec_svg;
+const struct ist_codec *ist_codec_find(const uint8_t *data, size_t len, bool svg);
+
+/* false, for `return ist_picture_fail(p, "…")`. The first error stays. */
+bool ist_picture_fail(struct ist_picture *p, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Sets width and height after checking them; a codec calls it before it decodes anything. */
+bool ist_picture_size(struct ist_picture *p, uint64_t width, uint64_t height);
+/* Allocates rgb. */
+bool ist_picture_alloc(struct ist_picture *p, uint32_t width, uint32_t height);
+/* n bytes that the codec needs besides; NULL with the error set. */
+void *ist_picture_scratch(struct ist_picture *p, size_t n, size_t size);
+void ist_picture_finish(struct ist_picture *p);
+
+/* Turns rgb upright and makes it at most `side`; the order of both does not matter to a result. */
+bool ist_picture_orient(struct ist_picture *p);
+bool ist_picture_fit(struct ist_picture *p);
+
+/* v laid on white with opacity a. */
+static inline uint8_t ist_on_white(uint32_t v, uint32_t a)
+{
+	return (uint8_t)((v * a + 255 * (255 - a) + 127) / 255);
+}
+/* n pixels of RGBA on white. */
+void ist_rgba_on_white(const uint8_t *rgba, size_t n, uint8_t *rgb);
+
+/* The orientation in a TIFF structure (EXIF's body); 1 where there is none or it is broken. */
+uint32_t ist_exif_orientation(const uint8_t *data, size_t len);
+
+/* Decodes and encodes what `request` asks for into `out`. Fills the whole answer. */
+void ist_decode(const struct ist_decode_request *request, const uint8_t *data, bool svg,
+		uint64_t max_pixels, uint8_t *out, size_t out_size,
+		struct ist_decode_answer *answer);
+/* A JPEG or PNG of p->rgb into out; its length, or 0 with the error set. */
+size_t ist_thumbnail(struct ist_picture *p, uint8_t *out, size_t out_size, const char **ret_type);
+
+/* Loads what SVG needs; false where it is not installed. Must happen before the sandbox closes. */
+bool ist_svg_load(void);
+
+#endif

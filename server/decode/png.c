@@ -1,0 +1,139 @@
+/*
+ * PNG by libpng: every kind becomes 8-bit RGB or RGBA, interlaced or not, and alpha is laid on
+ * white row by row.
+ */
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <png.h>
+
+#include "server/decode/codec.h"
+
+#define MAX_CHUNK (8u << 20) /* text, profile and other side chunks */
+#define MAX_CHUNKS 1000
+
+struct session {
+	struct ist_picture *picture;
+	size_t at; /* in the file */
+	png_structp png;
+	png_infop info;
+	uint8_t *rgba;
+};
+
+static bool sniff(const uint8_t *data, size_t len)
+{
+	return len >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0;
+}
+
+static void on_error(png_structp png, png_const_charp text)
+{
+	struct session *s = png_get_error_ptr(png);
+
+	ist_picture_fail(s->picture, "PNG: %.120s", text);
+	png_longjmp(png, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp text)
+{
+}
+
+static void on_read(png_structp png, png_bytep to, size_t n)
+{
+	struct session *s = png_get_io_ptr(png);
+
+	if (n > s->picture->len - s->at)
+		png_error(png, "the file ends early");
+	memcpy(to, s->picture->data + s->at, n);
+	s->at += n;
+}
+
+/* Whatever it is, to 8-bit RGB with alpha where there is any; returns the channels of a row. */
+static int set_transforms(struct session *s)
+{
+	int type = png_get_color_type(s->png, s->info);
+
+	png_set_expand(s->png);
+	png_set_scale_16(s->png);
+	if ((type & PNG_COLOR_MASK_COLOR) == 0)
+		png_set_gray_to_rgb(s->png);
+	png_set_interlace_handling(s->png);
+	png_read_update_info(s->png, s->info);
+	return png_get_channels(s->png, s->info);
+}
+
+static void read_orientation(struct session *s)
+{
+	png_bytep exif = NULL;
+	png_uint_32 n = 0;
+
+	if (png_get_eXIf_1(s->png, s->info, &n, &exif) != 0)
+		s->picture->orientation = ist_exif_orientation(exif, n);
+}
+
+/* Plain rows go straight into rgb. Alpha of an interlaced file needs the whole in between. */
+static bool read_rows(struct session *s, int channels)
+{
+	struct ist_picture *p = s->picture;
+	bool interlaced = png_get_interlace_type(s->png, s->info) != PNG_INTERLACE_NONE;
+	size_t stride = (size_t)p->width * (size_t)channels, rows = interlaced ? p->height : 1;
+	int passes = interlaced ? 7 : 1;
+
+	if (channels == 4) {
+		s->rgba = ist_picture_scratch(p, rows, stride);
+		if (s->rgba == NULL)
+			return false;
+	}
+	for (int pass = 0; pass < passes; pass++) {
+		for (size_t y = 0; y < p->height; y++) {
+			uint8_t *to = p->rgb + y * p->width * 3;
+			uint8_t *row = channels == 4 ? s->rgba + y % rows * stride : to;
+
+			png_read_row(s->png, row, NULL);
+			if (channels == 4 && pass == passes - 1)
+				ist_rgba_on_white(row, p->width, to);
+		}
+	}
+	return true;
+}
+
+static bool run(struct session *s)
+{
+	struct ist_picture *p = s->picture;
+	int channels;
+
+	png_set_read_fn(s->png, s, on_read);
+	png_set_user_limits(s->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+	png_set_chunk_malloc_max(s->png, MAX_CHUNK);
+	png_set_chunk_cache_max(s->png, MAX_CHUNKS);
+	png_read_info(s->png, s->info);
+	if (!ist_picture_size(p, png_get_image_width(s->png, s->info),
+			      png_get_image_height(s->png, s->info)))
+		return false;
+	channels = set_transforms(s);
+	if (channels != 3 && channels != 4)
+		return ist_picture_fail(p, "PNG: unexpected channels");
+	if (!ist_picture_alloc(p, p->width, p->height) || !read_rows(s, channels))
+		return false;
+	png_read_end(s->png, s->info);
+	read_orientation(s);
+	return true;
+}
+
+static bool decode(struct ist_picture *p)
+{
+	struct session s = {.picture = p};
+	volatile bool good = false;
+
+	s.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, on_error, on_warning);
+	s.info = s.png != NULL ? png_create_info_struct(s.png) : NULL;
+	if (s.info == NULL)
+		ist_picture_fail(p, "PNG: out of memory");
+	else if (setjmp(png_jmpbuf(s.png)) == 0)
+		good = run(&s);
+	png_destroy_read_struct(&s.png, &s.info, NULL);
+	free(s.rgba);
+	return good;
+}
+
+const struct ist_codec ist_codec_png = {"image/png", sniff, decode};
