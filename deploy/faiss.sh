@@ -15,6 +15,7 @@ openblas=/usr/lib/$(uname -m)-linux-gnu/openblas-openmp
 # Where this machine gets Debian 12 from, by apt's own account of its sources.
 debian_mirror() {
 	local uri
+	# shellcheck disable=SC2016 # apt's placeholders
 	uri=$(apt-get indextargets --format '$(REPO_URI)' \
 		'Created-By: Packages' 'Label: Debian' 'Codename: bookworm' 2>/dev/null | head -n 1)
 	echo "${uri:-http://deb.debian.org/debian/}"
@@ -22,11 +23,11 @@ debian_mirror() {
 
 # fetch_source FOLDER: unpacks the package's source at FOLDER/faiss-VERSION.
 fetch_source() {
-	local apt=$1/apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg options
-	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-	echo "deb-src [signed-by=$keyring] $(debian_mirror) bookworm main" >"$apt/sources.list"
-	options=(-q -o "Dir::Etc::sourcelist=$apt/sources.list" -o Dir::Etc::sourceparts=-
-		-o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache"
+	local own=$1/apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg options
+	mkdir -p "$own/lists/partial" "$own/cache/archives/partial"
+	echo "deb-src [signed-by=$keyring] $(debian_mirror) bookworm main" >"$own/sources.list"
+	options=(-q -o "Dir::Etc::sourcelist=$own/sources.list" -o Dir::Etc::sourceparts=-
+		-o "Dir::State::Lists=$own/lists" -o "Dir::Cache=$own/cache"
 		-o "APT::Sandbox::User=$(id -un)" -o Acquire::Languages=none)
 	apt-get "${options[@]}" update
 	cd "$1" && apt-get "${options[@]}" source faiss

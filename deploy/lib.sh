@@ -44,10 +44,14 @@ n_jobs() {
 	echo $((cores < gb ? cores : gb))
 }
 
-# The best of the x86-64 levels that both this machine and its C library know; "" elsewhere.
+# What -march is given: $ISTHMUS_CPU, or the best of the x86-64 levels that both this machine and
+# its C library know; "" elsewhere.
 cpu_level() {
 	local loader=/lib64/ld-linux-x86-64.so.2 level
-	[[ $(uname -m) == x86_64 ]] || return 0
+	if [[ -n ${ISTHMUS_CPU:-} || $(uname -m) != x86_64 ]]; then
+		echo "${ISTHMUS_CPU:-}"
+		return
+	fi
 	for level in x86-64-v3 x86-64-v2; do
 		if "$loader" --help | grep -q "^  $level (supported"; then
 			echo "$level"
@@ -105,5 +109,6 @@ configure() {
 	fi
 }
 
-# compile [TARGET…]: those, or everything.
+# compile_all, or compile TARGET…
+compile_all() { logged compile meson_here compile -C "$build" -j "$(n_jobs)"; }
 compile() { logged compile meson_here compile -C "$build" -j "$(n_jobs)" "$@"; }
