@@ -15,6 +15,7 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -123,73 +124,87 @@ static void set_landlock(struct ist_decode_hello *hello)
 		close((int)fd);
 }
 
-/* librsvg draws some filters in threads of its own; nothing else starts any. */
-static int allow_threads(scmp_filter_ctx filter)
-{
-	int failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				      SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+/* What decoding calls. */
+static const int allowed[] = {
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendto),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(brk),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(futex),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(close),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(rseq),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(sched_getaffinity),
+};
+/* What libraries look for in vain (fonts, locale, settings): an error, not the end. */
+static const int denied[] = {
+    SCMP_SYS(open),	  SCMP_SYS(openat),	SCMP_SYS(stat),	       SCMP_SYS(lstat),
+    SCMP_SYS(fstat),	  SCMP_SYS(newfstatat), SCMP_SYS(access),      SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2), SCMP_SYS(readlink),	SCMP_SYS(readlinkat),  SCMP_SYS(statx),
+    SCMP_SYS(ioctl),	  SCMP_SYS(lseek),	SCMP_SYS(sysinfo),     SCMP_SYS(prlimit64),
+    SCMP_SYS(getcwd),	  SCMP_SYS(prctl),	SCMP_SYS(poll),	       SCMP_SYS(fcntl),
+    SCMP_SYS(socket),	  SCMP_SYS(connect),	SCMP_SYS(getpeername), SCMP_SYS(getsockname),
+    SCMP_SYS(writev),	  SCMP_SYS(uname),
+};
 
+/* librsvg draws some filters in threads of its own; nothing else may start any. */
+static int rule_threads(scmp_filter_ctx filter, bool may)
+{
 	/* clone3's flags are in memory, where a filter cannot look: it "does not exist". */
-	if (failed == 0)
-		failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	int failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+
+	if (failed == 0 && may)
+		failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+					  SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 	return failed;
 }
 
-/*
- * Everything else ends the process. Memory may not become executable. The filter holds all threads,
- * those too that librsvg's libraries started while it was loaded.
- */
-static void set_seccomp(struct ist_decode_hello *hello)
+static int rule_memory(scmp_filter_ctx filter, int call)
 {
-	static const int allowed[] = {
-	    SCMP_SYS(read),	    SCMP_SYS(write),
-	    SCMP_SYS(recvfrom),	    SCMP_SYS(sendto),
-	    SCMP_SYS(recvmsg),	    SCMP_SYS(sendmsg),
-	    SCMP_SYS(brk),	    SCMP_SYS(munmap),
-	    SCMP_SYS(mremap),	    SCMP_SYS(madvise),
-	    SCMP_SYS(futex),	    SCMP_SYS(exit),
-	    SCMP_SYS(exit_group),   SCMP_SYS(clock_gettime),
-	    SCMP_SYS(gettimeofday), SCMP_SYS(rt_sigreturn),
-	    SCMP_SYS(close),	    SCMP_SYS(getrandom),
-	    SCMP_SYS(getpid),	    SCMP_SYS(gettid),
-	    SCMP_SYS(sched_yield),  SCMP_SYS(restart_syscall),
-	};
-	/* Looked for in vain (fonts, locale, settings): an error, not the end. */
-	static const int denied[] = {
-	    SCMP_SYS(open),
-	    SCMP_SYS(openat),
-	    SCMP_SYS(stat),
-	    SCMP_SYS(lstat),
-	    SCMP_SYS(fstat),
-	    SCMP_SYS(newfstatat),
-	    SCMP_SYS(access),
-	    SCMP_SYS(faccessat),
-	    SCMP_SYS(faccessat2),
-	    SCMP_SYS(readlink),
-	    SCMP_SYS(readlinkat),
-	    SCMP_SYS(statx),
-	    SCMP_SYS(ioctl),
-	    SCMP_SYS(lseek),
-	    SCMP_SYS(sysinfo),
-	    SCMP_SYS(prlimit64),
-	    SCMP_SYS(sched_getaffinity),
-	    SCMP_SYS(clone3),
-	    SCMP_SYS(clone),
-	    SCMP_SYS(getcwd),
-	};
-	scmp_filter_ctx filter = SANITIZED ? NULL : seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int failed = filter == NULL ? -ENOMEM : 0;
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
+				SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+}
+
+static int fill_filter(scmp_filter_ctx filter, bool threads)
+{
+	int failed = rule_threads(filter, threads);
 
 	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]) && failed == 0; i++)
 		failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]) && failed == 0; i++)
 		failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), denied[i], 0);
-	for (int i = 0; i < 2 && failed == 0; i++)
-		failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW,
-					  i == 0 ? SCMP_SYS(mmap) : SCMP_SYS(mprotect), 1,
-					  SCMP_A2(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0));
-	if (failed == 0 && hello->svg)
-		failed = allow_threads(filter);
+	if (failed == 0)
+		failed = rule_memory(filter, SCMP_SYS(mmap));
+	return failed != 0 ? failed : rule_memory(filter, SCMP_SYS(mprotect));
+}
+
+/*
+ * Every call that is in no list ends the process, and memory may not become executable. The filter
+ * holds all threads, those too that librsvg's libraries started while it was loaded.
+ */
+static void set_seccomp(struct ist_decode_hello *hello)
+{
+	scmp_filter_ctx filter = SANITIZED ? NULL : seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int failed = filter == NULL ? -ENOMEM : fill_filter(filter, hello->svg);
+
 	if (failed == 0)
 		failed = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (failed == 0)
@@ -197,7 +212,8 @@ static void set_seccomp(struct ist_decode_hello *hello)
 	hello->seccomp = failed == 0;
 	if (failed != 0)
 		lack(hello, "seccomp", SANITIZED ? 0 : -failed);
-	seccomp_release(filter);
+	if (filter != NULL)
+		seccomp_release(filter);
 }
 
 void ist_sandbox_close(uint64_t bytes, unsigned cpu_seconds, struct ist_decode_hello *hello)
