@@ -1,0 +1,38 @@
+/* The handlers of all routes, one api_<resource>.c a resource; routes.c gives each its path. */
+#ifndef IST_SERVER_API_H
+#define IST_SERVER_API_H
+
+#include "server/http.h"
+
+#define IST_HANDLER(name)                                                                          \
+	enum ist_code name(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)
+
+/* api_query.c, api_embed.c */
+IST_HANDLER(ist_api_query);
+IST_HANDLER(ist_api_query_get);
+IST_HANDLER(ist_api_query_batch);
+IST_HANDLER(ist_api_embed);
+/* api_methods.c */
+IST_HANDLER(ist_api_list_methods);
+/* api_trainings.c */
+IST_HANDLER(ist_api_create_training);
+/* api_jobs.c, events.c */
+IST_HANDLER(ist_api_list_jobs);
+IST_HANDLER(ist_api_get_job);
+IST_HANDLER(ist_api_cancel_job);
+IST_HANDLER(ist_api_job_events);
+/* api_models.c */
+IST_HANDLER(ist_api_list_models);
+IST_HANDLER(ist_api_get_model);
+IST_HANDLER(ist_api_delete_model);
+IST_HANDLER(ist_api_activate_model);
+IST_HANDLER(ist_api_rollback_model);
+IST_HANDLER(ist_api_rollback);
+IST_HANDLER(ist_api_evaluate_model);
+IST_HANDLER(ist_api_caption_model);
+IST_HANDLER(ist_api_render_model);
+IST_HANDLER(ist_api_reconstruct_model);
+/* api_triples.c */
+IST_HANDLER(ist_api_import_triples);
+
+#endif

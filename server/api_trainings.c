@@ -1,0 +1,133 @@
+/*
+ * Starting a training. All that can be refused is refused here, before the 202: method, parameters,
+ * split, and too little data. What is queued is complete, so that later defaults change nothing.
+ */
+#include "server/api.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+#include "core/train/train.h"
+#include "server/daemon.h"
+#include "server/fields.h"
+#include "server/job_submit.h"
+#include "server/json.h"
+#include "server/split_json.h"
+
+/* Pairs up to which the data is looked at before the answer; more are surely enough to begin. */
+#define CHECK_ITEMS_MAX 20000
+
+struct body {
+	const char *method;
+	const json_t *params, *split;
+	int64_t seed;
+	int activate;
+};
+
+static const char *const activations[] = {"if_better", "always", "never", NULL};
+static const struct ist_field fields[] = {
+    {"method", IST_FIELD_STRING, offsetof(struct body, method), .required = true},
+    {"params", IST_FIELD_OBJECT, offsetof(struct body, params)},
+    {"split", IST_FIELD_OBJECT, offsetof(struct body, split)},
+    {"seed", IST_FIELD_INT, offsetof(struct body, seed), 0, 9007199254740991.0},
+    {"activate", IST_FIELD_CHOICE, offsetof(struct body, activate), .choices = activations},
+};
+
+static enum ist_code find_method(const char *name, const struct ist_method **ret,
+				 struct ist_err *err)
+{
+	const struct ist_method *method = ist_method_find(name);
+	struct ist_buf names = {0};
+	enum ist_code code;
+
+	if (method != NULL && method->trains) {
+		*ret = method;
+		return IST_OK;
+	}
+	for (const struct ist_method *const *m = ist_methods; *m != NULL; m++)
+		if ((*m)->trains)
+			ist_buf_printf(&names, "%s\"%s\"", names.len ? ", " : "", (*m)->name);
+	code = ist_fail_at(err, IST_INVALID, "/method", "must be one of %s, got \"%.64s\"",
+			   names.len ? names.data : "(none)", name);
+	ist_buf_finish(&names);
+	return code;
+}
+
+/* The cheap part of "is there enough": whether there can be any pair at all. */
+static enum ist_code check_counts(const struct ist_collection_info *info,
+				  const struct ist_method *method, struct ist_err *err)
+{
+	if (info->items == 0)
+		return ist_fail(err, IST_NOT_ENOUGH_DATA, "the collection is empty");
+	if ((method->needs & IST_NEEDS_LABELS) && info->labelled == 0)
+		return ist_fail(err, IST_NOT_ENOUGH_DATA,
+				"%s learns from labels, and no item has one", method->name);
+	if ((method->needs & IST_NEEDS_TRIPLES) && info->triples == 0)
+		return ist_fail(err, IST_NOT_ENOUGH_DATA,
+				"%s learns from triples, and there are none", method->name);
+	return IST_OK;
+}
+
+static enum ist_code check_data(struct ist_collection *c, const struct ist_collection_info *info,
+				const struct ist_method *method, const struct ist_split *split,
+				struct ist_err *err)
+{
+	ist_auto(ist_training_set_finish) struct ist_training_set set = {0};
+	enum ist_code code = check_counts(info, method, err);
+
+	if (code || info->items > CHECK_ITEMS_MAX)
+		return code;
+	code = ist_training_set_load(c, split, (method->needs & IST_NEEDS_LABELS) != 0, &set, err);
+	return code ? code : ist_train_check(method, &set.pairs, err);
+}
+
+/* The request as the job will read it. */
+static enum ist_code complete(struct ist_collection *c, const struct body *body, json_t **ret,
+			      struct ist_err *err)
+{
+	const struct ist_method *method;
+	struct ist_collection_info info;
+	struct ist_split split;
+	json_t *params = NULL;
+	enum ist_code code;
+
+	if ((code = find_method(body->method, &method, err)) ||
+	    (code = ist_collection_info(c, &info, err)))
+		return code;
+	split = info.split;
+	if (body->split != NULL && (code = ist_split_parse(body->split, &info.split, &split, err)))
+		return ist_err_in(err, "split");
+	if ((code = ist_params_complete(method, body->params, &params, err)) ||
+	    (code = ist_train_check_params(method, params, !split.no_validation, err))) {
+		json_decref(params);
+		return ist_err_in(err, "params");
+	}
+	code = check_data(c, &info, method, &split, err);
+	if (code) {
+		json_decref(params);
+		return code;
+	}
+	*ret = json_pack("{s:s, s:o, s:o, s:I, s:s}", "method", method->name, "params", params,
+			 "split", ist_split_json(&split), "seed", (json_int_t)body->seed,
+			 "activate", activations[body->activate]);
+	return IST_OK;
+}
+
+enum ist_code ist_api_create_training(struct ist_request *rq, struct ist_reply *re,
+				      struct ist_err *err)
+{
+	struct body body = {0};
+	struct ist_collection *c;
+	json_t *request = NULL;
+	enum ist_code code = ist_fields_read(rq->json, fields, IST_COUNT(fields), &body, err);
+
+	if (code || (code = ist_store_collection_get(rq->daemon->store, rq->segment[0], &c, err)))
+		return code;
+	code = complete(c, &body, &request, err);
+	ist_collection_unref(c);
+	if (!code)
+		code = ist_submit_and_reply(rq, re, "train", request, err);
+	json_decref(request);
+	return code;
+}
