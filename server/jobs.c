@@ -18,6 +18,8 @@
 #include "core/base/file.h"
 #include "core/base/memory.h"
 #include "server/http.h"
+#include "server/log.h"
+#include "server/metrics.h"
 #include "server/rfc3339.h"
 
 #define ROW_EVERY_US 1000000 /* between two writes of a running job's progress */
@@ -241,7 +243,7 @@ static void write_progress(struct work *work)
 	work->row.progress = text;
 	/* Not urgent: a disk that is full for a while must not end a training. */
 	if (ist_jobs_update(work->jobs->options.store, &work->row, "running", &err))
-		note(work->jobs, 1, "job_progress_not_written", work->row.id, err.text);
+		note(work->jobs, IST_LOG_WARN, "job_progress_not_written", work->row.id, err.text);
 	work->row.progress = NULL;
 	work->written_us = ist_now_us();
 }
@@ -297,8 +299,11 @@ static const char *run(struct work *work, const struct ist_job_kind *kind)
 	ist_autofree char *text = NULL;
 
 	work->job.request = request;
-	work->job.hooks =
-	    (struct ist_train_hooks){work, hook_progress, hook_curve, hook_stop, folder};
+	work->job.hooks = (struct ist_train_hooks){.user = work,
+						   .progress = hook_progress,
+						   .curve = hook_curve,
+						   .stop = hook_stop,
+						   .checkpoint_dir = folder};
 	if (!code)
 		code = kind->run(&work->job, &result, &err);
 	json_decref(request);
@@ -314,7 +319,7 @@ static const char *run(struct work *work, const struct ist_job_kind *kind)
 		return "queued";
 	err.code = code;
 	work->row.error = problem_text(&work->arena, work->row.id, &err);
-	note(jobs, 2, "job_failed", work->row.id, err.text);
+	note(jobs, IST_LOG_ERROR, "job_failed", work->row.id, err.text);
 	return "failed";
 }
 
@@ -326,7 +331,7 @@ static bool write_end(struct work *work, const char *state)
 	struct ist_err err = {0};
 
 	while (move(work->jobs, &work->row, state, &err)) {
-		note(work->jobs, 2, "job_end_not_written", work->row.id, err.text);
+		note(work->jobs, IST_LOG_ERROR, "job_end_not_written", work->row.id, err.text);
 		if (atomic_load(&work->jobs->stopping) || err.code == IST_CONFLICT ||
 		    err.code == IST_NOT_FOUND)
 			return false;
@@ -353,13 +358,14 @@ static void finish(struct work *work, const char *state)
 	if (!write_end(work, state))
 		return;
 	count(work->jobs, state);
+	ist_metrics_count(IST_COUNT_JOBS_FAILED, strcmp(state, "failed") == 0);
 	if (again) {
 		ist_job_live_state(work->job.live, state);
 		return;
 	}
-	note(work->jobs, 0, "job_ended", work->row.id, state);
+	note(work->jobs, IST_LOG_INFO, "job_ended", work->row.id, state);
 	if (ist_dir_remove(work->job.hooks.checkpoint_dir, &err))
-		note(work->jobs, 1, "job_folder_left", work->row.id, err.text);
+		note(work->jobs, IST_LOG_WARN, "job_folder_left", work->row.id, err.text);
 	announce_end(&work->row, work->job.live);
 }
 
@@ -380,10 +386,10 @@ static void run_one(struct ist_jobs *jobs, struct ist_job_live *live)
 		work.row.started_us = ist_now_us();
 	if (move(jobs, &work.row, "running", &err)) {
 		if (err.code != IST_CONFLICT)
-			note(jobs, 2, "job_not_started", work.row.id, err.text);
+			note(jobs, IST_LOG_ERROR, "job_not_started", work.row.id, err.text);
 		goto out;
 	}
-	note(jobs, 0, "job_started", work.row.id, work.row.kind);
+	note(jobs, IST_LOG_INFO, "job_started", work.row.id, work.row.kind);
 	work.job = (struct ist_job){.store = jobs->options.store,
 				    .id = work.row.id,
 				    .collection = work.row.collection,
@@ -403,7 +409,7 @@ static void *lane_main(void *user)
 
 	/* Queries come first: threads that BLAS starts from here inherit this. */
 	if (setpriority(PRIO_PROCESS, (id_t)gettid(), TRAIN_NICE))
-		note(jobs, 1, "job_priority_kept", "", "setpriority failed");
+		note(jobs, IST_LOG_WARN, "job_priority_kept", "", "setpriority failed");
 	ist_threads_use(lane->which == IST_LANE_TRAIN ? jobs->options.threads : 1);
 	pthread_mutex_lock(&jobs->lock);
 	for (;;) {
@@ -432,18 +438,18 @@ static enum ist_code recover(struct ist_jobs *jobs, struct ist_job_row *row,
 	struct ist_err ignored = {0};
 
 	if (row->attempts < IST_JOB_ATTEMPTS) {
-		note(jobs, 1, "job_resumes", row->id, "it was cut short");
+		note(jobs, IST_LOG_WARN, "job_resumes", row->id, "it was cut short");
 		return move(jobs, row, "queued", err);
 	}
 	if (ist_fail(&cut, IST_INTERNAL, "the daemon ended %d times while this job ran",
 		     row->attempts) == IST_INTERNAL)
 		row->error = problem_text(arena, row->id, &cut);
 	row->finished_us = ist_now_us();
-	note(jobs, 2, "job_failed", row->id, cut.text);
+	note(jobs, IST_LOG_ERROR, "job_failed", row->id, cut.text);
 	if (ist_dir_remove(ist_arena_format(arena, "%s/jobs/%s",
 					    ist_store_folder(jobs->options.store), row->id),
 			   &ignored))
-		note(jobs, 1, "job_folder_left", row->id, ignored.text);
+		note(jobs, IST_LOG_WARN, "job_folder_left", row->id, ignored.text);
 	return move(jobs, row, "failed", err);
 }
 
