@@ -12,6 +12,9 @@
 
 #include "core/base/memory.h"
 #include "core/methods/rows.h"
+#include "core/tensor/safetensors.h"
+
+#define WEIGHTS "model.safetensors"
 
 struct identity {
 	float *weight[IST_N_MODALITIES]; /* (dim) or NULL: plain */
@@ -84,6 +87,49 @@ static enum ist_code train(const struct ist_pairs *pairs, json_t *params, uint64
 	return IST_OK;
 }
 
+static const char *const tensor_name[IST_N_MODALITIES] = {"image.weight", "text.weight"};
+
+static enum ist_code save(const struct ist_model *model, const char *folder, struct ist_err *err)
+{
+	const struct identity *state = model->state;
+	ist_autofree char *path = ist_format("%s/" WEIGHTS, folder);
+	struct ist_safetensor tensors[IST_N_MODALITIES];
+	size_t n = 0;
+
+	for (int m = 0; m < IST_N_MODALITIES; m++) {
+		if (state->weight[m] == NULL)
+			continue;
+		tensors[n++] = (struct ist_safetensor){.name = tensor_name[m],
+						       .dtype = "F32",
+						       .n_dims = 1,
+						       .shape = {model->dim[m]},
+						       .data = state->weight[m]};
+	}
+	return ist_safetensors_write(path, tensors, n, NULL, err);
+}
+
+static enum ist_code load(struct ist_model *model, const char *folder, struct ist_err *err)
+{
+	ist_autofree char *path = ist_format("%s/" WEIGHTS, folder);
+	struct ist_safetensors *file = NULL;
+	enum ist_code code;
+
+	code = ist_safetensors_open(path, &file, err);
+	for (int m = 0; m < IST_N_MODALITIES && code == IST_OK; m++) {
+		ist_autofree float *weight = NULL;
+
+		if (ist_safetensors_find(file, tensor_name[m]) == NULL)
+			continue;
+		weight = ist_alloc_raw(model->dim[m], sizeof(*weight));
+		code =
+		    ist_safetensors_read_f32(file, tensor_name[m], 1, &model->dim[m], weight, err);
+		if (code == IST_OK)
+			ist_identity_weigh(model, m, weight);
+	}
+	ist_safetensors_close(file);
+	return code;
+}
+
 static void embed_row(const float *x, const float *weight, size_t dim, float *ret)
 {
 	double sum = 0;
@@ -116,6 +162,8 @@ const struct ist_method ist_method_identity = {
     .can = IST_EMBED_IMAGE | IST_EMBED_TEXT,
     .trains = false,
     .train = train,
+    .load = load,
+    .save = save,
     .destroy = destroy,
     .embed = embed,
 };

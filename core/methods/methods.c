@@ -5,6 +5,8 @@
 
 const struct ist_method *const ist_methods[] = {
     &ist_method_identity,
+    &ist_method_linear,
+    &ist_method_logistic,
     NULL,
 };
 
