@@ -15,7 +15,7 @@
 #include "server/query_run.h"
 #include "server/vector_json.h"
 
-#define INPUTS_MAX 256
+#define INPUTS_MAX 100
 
 struct body {
 	const json_t *inputs;
@@ -26,7 +26,7 @@ struct body {
 static const char *const formats[] = {"array", "base64", NULL};
 static const struct ist_field fields[] = {
     {"inputs", IST_FIELD_ARRAY, offsetof(struct body, inputs), 1, INPUTS_MAX, .required = true},
-    {"model", IST_FIELD_STRING, offsetof(struct body, model), 1, 31, .nullable = true},
+    {"model", IST_FIELD_STRING, offsetof(struct body, model), 1, 31},
     {"format", IST_FIELD_CHOICE, offsetof(struct body, format), .choices = formats},
 };
 

@@ -11,14 +11,21 @@
 #include "server/json.h"
 
 #define KEY_MAX 255
-#define LIST_DEFAULT 50
+#define LIST_DEFAULT 100
 #define LIST_MAX 1000
 
 static enum ist_code check_key(const char *key, struct ist_err *err)
 {
-	if (key != NULL && !ist_name_is_valid(key, strlen(key)))
+	size_t n = key != NULL ? strlen(key) : 1;
+
+	for (size_t i = 0; key != NULL && i < n; i++)
+		if (key[i] < '!' || key[i] > '~')
+			n = 0;
+	if (n < 1 || n > KEY_MAX)
 		return ist_fail(err, IST_INVALID,
-				"Idempotency-Key must be 1 to %d bytes of printable text", KEY_MAX);
+				"Idempotency-Key must be 1 to %d printable characters without "
+				"spaces",
+				KEY_MAX);
 	return IST_OK;
 }
 

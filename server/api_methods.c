@@ -83,20 +83,23 @@ static json_t *param_json(const struct ist_param *p)
 	bool number = p->kind == IST_PARAM_INT || p->kind == IST_PARAM_REAL;
 	json_t *(*limit)(double) = p->kind == IST_PARAM_INT ? int_json : real_json;
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s}", "name", p->name, "type",
-			 types[p->kind], "default", default_json(p), "min",
-			 number ? limit(p->min) : json_null(), "max",
-			 number ? limit(p->max) : json_null(), "choices",
-			 p->kind == IST_PARAM_CHOICE ? choices_json(p) : json_null(), "help",
-			 p->help != NULL ? p->help : "");
+	json_t *json = json_pack(
+	    "{s:s, s:s, s:o, s:o, s:o, s:s}", "name", p->name, "type", types[p->kind], "default",
+	    default_json(p), "min", number ? limit(p->min) : json_null(), "max",
+	    number ? limit(p->max) : json_null(), "help", p->help != NULL ? p->help : "");
+
+	if (p->kind == IST_PARAM_CHOICE)
+		json_object_set_new(json, "choices", choices_json(p));
+	return json;
 }
 
 static json_t *paper_json(const struct ist_method *m)
 {
 	if (m->paper.title == NULL)
 		return json_null();
-	return json_pack("{s:s, s:s?, s:s?, s:i, s:b}", "title", m->paper.title, "authors",
-			 m->paper.authors, "venue", m->paper.venue, "year", m->paper.year,
+	return json_pack("{s:s, s:s, s:s, s:i, s:b}", "title", m->paper.title, "authors",
+			 m->paper.authors != NULL ? m->paper.authors : "", "venue",
+			 m->paper.venue != NULL ? m->paper.venue : "", "year", m->paper.year,
 			 "reconstruction", m->paper.reconstruction);
 }
 

@@ -15,7 +15,7 @@
 #include "server/rfc3339.h"
 #include "server/split_json.h"
 
-#define LIST_DEFAULT 50
+#define LIST_DEFAULT 100
 #define LIST_MAX 1000
 #define PAIRS_MAX 10000
 
@@ -220,7 +220,7 @@ struct evaluate_body {
 static const char *const splits[] = {"test", "validation", "train", NULL};
 static const struct ist_field evaluate_fields[] = {
     {"split", IST_FIELD_CHOICE, offsetof(struct evaluate_body, split), .choices = splits},
-    {"pairs", IST_FIELD_ARRAY, offsetof(struct evaluate_body, pairs), 2, PAIRS_MAX},
+    {"pairs", IST_FIELD_ARRAY, offsetof(struct evaluate_body, pairs), 1, PAIRS_MAX},
 };
 
 static enum ist_code check_pair(struct ist_collection *c, const json_t *pair,

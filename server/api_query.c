@@ -50,7 +50,7 @@ static enum ist_code reply(struct ist_request *rq, struct ist_reply *re, struct 
 	return code;
 }
 
-/* The parts `request` (JSON) and `image` (a file). */
+/* The parts `image` (a file) and, if there is more to say, `request` (JSON). */
 static enum ist_code parse_parts(struct ist_request *rq, struct ist_query *query,
 				 struct ist_err *err)
 {
@@ -72,12 +72,12 @@ static enum ist_code parse_parts(struct ist_request *rq, struct ist_query *query
 					part == NULL ? "also" : "a second", name ? name : "");
 		*part = &rq->parts[i];
 	}
-	if (request == NULL || image == NULL)
-		return ist_fail(err, IST_INVALID, "the part \"%s\" is missing",
-				request == NULL ? "request" : "image");
+	if (image == NULL)
+		return ist_fail(err, IST_INVALID, "the part \"image\" is missing");
 	if (image->body.len == 0)
 		return ist_fail(err, IST_INVALID, "the part \"image\" is empty");
-	code = ist_json_parse(request->body.data, request->body.len, &json, err);
+	code = ist_json_parse(request != NULL ? request->body.data : "{}",
+			      request != NULL ? request->body.len : 2, &json, err);
 	if (!code)
 		code = ist_query_parse(json, &image->body, rq->arena, query, err);
 	/* The query borrows strings from the JSON: it lives as long as the request. */

@@ -126,7 +126,7 @@ static enum ist_code read_vector(const struct source_body *body, const struct is
 				 struct ist_arena *arena, struct ist_source *ret,
 				 struct ist_err *err)
 {
-	ret->space = body->space;
+	ret->space = body->space == IST_SPACE_UNSAID ? IST_SPACE_COMMON : body->space;
 	return ist_vector_parse(body->vector, arena, &ret->vector, &ret->dim, err);
 }
 
@@ -141,15 +141,15 @@ static enum ist_code read_compose(const struct source_body *body, const struct i
 static const struct form {
 	const char *name;
 	enum ist_source_kind kind;
-	bool of_item, takes_modality, needs_modality;
+	bool of_item, takes_modality;
 	enum ist_code (*read)(const struct source_body *body, const struct ist_str *part,
 			      struct ist_arena *arena, struct ist_source *ret, struct ist_err *err);
 } forms[] = {
-    {"text", IST_BY_TEXT, false, false, false, read_text},
-    {"image", IST_BY_IMAGE, false, false, false, read_image},
-    {"id", IST_BY_ID, true, true, false, read_id},
-    {"vector", IST_BY_VECTOR, false, true, true, read_vector},
-    {"compose", IST_BY_COMPOSE, true, false, false, read_compose},
+    {"text", IST_BY_TEXT, false, false, read_text},
+    {"image", IST_BY_IMAGE, false, false, read_image},
+    {"id", IST_BY_ID, true, true, read_id},
+    {"vector", IST_BY_VECTOR, false, true, read_vector},
+    {"compose", IST_BY_COMPOSE, true, false, read_compose},
 };
 
 static const struct form *form_of(const json_t *json, bool by_item, size_t *ret_n)
@@ -196,9 +196,6 @@ enum ist_code ist_source_parse(const json_t *json, const struct ist_str *image, 
 	if (body.space != IST_SPACE_UNSAID && !form->takes_modality)
 		return ist_fail_at(err, IST_INVALID, "/modality", "does not go with \"%s\"",
 				   form->name);
-	if (body.space == IST_SPACE_UNSAID && form->needs_modality)
-		return ist_fail_at(err, IST_INVALID, "/modality",
-				   "a vector needs \"image\", \"text\" or \"common\"");
 	source.kind = form->kind;
 	code = form->read(&body, image, arena, &source, err);
 	if (code) {
@@ -223,10 +220,10 @@ static const struct ist_field query_fields[] = {
     {"target", IST_FIELD_CHOICE, AT(query.target), .choices = target_names},
     {"limit", IST_FIELD_INT, AT(query.limit), 1, IST_QUERY_LIMIT_MAX},
     {"offset", IST_FIELD_INT, AT(query.offset), 0, IST_QUERY_DEPTH_MAX},
-    {"filter", IST_FIELD_OBJECT, AT(filter), .nullable = true},
-    {"threshold", IST_FIELD_REAL, AT(query.threshold), 0, 1, .nullable = true},
-    {"min_similarity", IST_FIELD_REAL, AT(query.min_similarity), .nullable = true},
-    {"model", IST_FIELD_STRING, AT(query.model), 1, 31, .nullable = true},
+    {"filter", IST_FIELD_OBJECT, AT(filter)},
+    {"threshold", IST_FIELD_REAL, AT(query.threshold), 0, 1},
+    {"min_similarity", IST_FIELD_REAL, AT(query.min_similarity)},
+    {"model", IST_FIELD_STRING, AT(query.model), 1, 31},
     {"exact", IST_FIELD_BOOL, AT(query.exact)},
     {"explain", IST_FIELD_BOOL, AT(query.explain)},
     {"return", IST_FIELD_ARRAY, AT(returns), 0, 4},
@@ -247,11 +244,13 @@ static enum ist_code parse_returns(const json_t *array, unsigned *ret, struct is
 		for (int k = 0; name != NULL && return_names[k] != NULL; k++)
 			if (strcmp(name, return_names[k]) == 0)
 				bit = 1u << k;
-		if (bit == 0) {
+		if (bit == 0 || (set & bit)) {
 			snprintf(pointer, sizeof(pointer), "/return/%zu", i);
-			return ist_fail_at(err, IST_INVALID, pointer,
-					   "must be one of \"texts\", \"label\", \"metadata\", "
-					   "\"vector\"");
+			return ist_fail_at(
+			    err, IST_INVALID, pointer,
+			    bit ? "is there already"
+				: "must be one of \"texts\", \"label\", \"metadata\", "
+				  "\"vector\"");
 		}
 		set |= bit;
 	}

@@ -29,7 +29,7 @@ struct ist_source {
 	const char *id;
 	const float *vector; /* (dim) */
 	size_t dim;
-	int space; /* enum ist_source_space: "modality" of an id or a vector */
+	int space; /* enum ist_source_space: "modality" of an id or a vector (default common) */
 };
 
 enum ist_query_target { IST_TARGET_IMAGE, IST_TARGET_TEXT, IST_TARGET_ANY };

@@ -16,7 +16,7 @@ struct given {
 };
 
 static const struct ist_field fields[] = {
-    {"field", IST_FIELD_STRING, offsetof(struct given, field), 1, 127},
+    {"field", IST_FIELD_STRING, offsetof(struct given, field), 1, 120},
     {"validation", IST_FIELD_REAL, offsetof(struct given, validation), 0, 0.9},
     {"test", IST_FIELD_REAL, offsetof(struct given, test), 0, 0.9},
     {"seed", IST_FIELD_INT, offsetof(struct given, seed), 0, 9007199254740991.0},

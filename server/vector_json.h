@@ -12,7 +12,7 @@
 #include "core/base/buf.h"
 #include "core/base/error.h"
 
-#define IST_VECTOR_DIM_MAX 65536
+#define IST_VECTOR_DIM_MAX 16384
 
 /* Any width up to IST_VECTOR_DIM_MAX; the caller compares it with what it expects. *ret lives in
  * the arena. */
