@@ -175,7 +175,7 @@ static enum ist_code compare(struct training *t, const struct ist_model *ours,
 			return code;
 		pairs.part = part = common_parts(&set.pairs, &other.pairs);
 	}
-	return ist_gate_compare(ours, theirs, &pairs, ret, err);
+	return ist_gate_compare(ours, theirs, &pairs, &t->job->hooks, ret, err);
 }
 
 static enum ist_code gate(struct training *t, struct ist_gate *ret, struct ist_err *err)

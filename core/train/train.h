@@ -13,6 +13,11 @@ enum ist_part ist_split_part(uint64_t seed, const char *id, double validation, d
 /* Whether there is enough to train and to measure: IST_NOT_ENOUGH_DATA says what is missing. */
 IST_CHECKED enum ist_code ist_train_check(const struct ist_method *method,
 					  const struct ist_pairs *pairs, struct ist_err *err);
+/* Whether what would be chosen on validation (an unnamed similarity, early stopping) can be:
+ * IST_INVALID with a pointer relative to params. `params` is complete. */
+IST_CHECKED enum ist_code ist_train_check_params(const struct ist_method *method,
+						 const json_t *params, bool has_validation,
+						 struct ist_err *err);
 
 /*
  * Trains `method` and measures it on IST_TEST. *ret_report is the "report" object of API.md (split,
