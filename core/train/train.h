@@ -44,7 +44,8 @@ struct ist_gate {
 };
 IST_CHECKED enum ist_code
 ist_gate_compare(const struct ist_model *candidate, const struct ist_model *active,
-		 const struct ist_pairs *pairs, /* IST_TEST = test in both */
+		 const struct ist_pairs *pairs,	      /* IST_TEST = test in both */
+		 const struct ist_train_hooks *hooks, /* stop only */
 		 struct ist_gate *ret, struct ist_err *err);
 
 #endif
