@@ -1,0 +1,52 @@
+/*
+ * The operators, as formulas use them: nodes in, a node out, so that they nest like the equations
+ * of a paper: ist_tanh(ist_linear(x, w, b)). Shapes: N rows (a batch), I and O widths.
+ */
+#ifndef IST_CORE_TENSOR_OPS_H
+#define IST_CORE_TENSOR_OPS_H
+
+#include "core/tensor/graph.h"
+
+/* Products: x (N, I), w (O, I), b (O) -> x w' + b (N, O); a (N, I), b (I, O) -> a b (N, O). */
+ist_node *ist_linear(ist_node *x, ist_node *w, ist_node *b);
+ist_node *ist_matmul(ist_node *a, ist_node *b);
+
+/* Activations, element by element. */
+ist_node *ist_tanh(ist_node *x);
+ist_node *ist_relu(ist_node *x);
+
+/* Elementwise and rearranging. */
+ist_node *ist_add(ist_node *a, ist_node *b);	 /* same shapes */
+ist_node *ist_scale(ist_node *x, double factor); /* factor 0: no gradient passes either */
+ist_node *ist_transpose(ist_node *x);		 /* (N, M) -> (M, N) */
+
+/* Rows. */
+ist_node *ist_softmax(ist_node *x);
+ist_node *ist_unit(ist_node *x); /* each row over its length; a row of zeros stays */
+
+/* Gradients' traffic: reversal forwards x and passes back -l times the gradient, l an input of one
+ * number; detach passes none. */
+ist_node *ist_grl(ist_node *x, ist_node *l);
+ist_node *ist_detach(ist_node *x);
+
+/* a (N, d), b (M, d) -> (N, M) of sqrt(|a_i - b_j|^2 + 1e-12), by direct differences. */
+ist_node *ist_distance(ist_node *a, ist_node *b);
+
+/* Losses: one number. */
+/* -log softmax(x)[id], mean over the rows; ids below 0 are left out. */
+ist_node *ist_cross_entropy(ist_node *x, ist_node *ids);
+/* Of distances d (N, N) between anchors (rows) and items (columns) of the same ids: mean over
+ * anchors of (mean of d over positives + lambda * mean of max(0, mu - d) over negatives).
+ * Positives: equal ids, or with `own_pair` the diagonal alone; negatives: other ids. */
+ist_node *ist_contrastive(ist_node *d, ist_node *ids, double lambda, double mu, bool own_pair);
+/* |w|_F, the root of the sum of squares. */
+ist_node *ist_frobenius(ist_node *w);
+
+/* Every operator's row; ends with NULL. */
+extern const struct ist_op *const ist_ops[];
+/* The rows, each in its family's file. */
+extern const struct ist_op ist_op_linear, ist_op_matmul, ist_op_tanh, ist_op_relu, ist_op_add,
+    ist_op_scale, ist_op_transpose, ist_op_softmax, ist_op_unit, ist_op_grl, ist_op_detach,
+    ist_op_distance, ist_op_cross_entropy, ist_op_contrastive, ist_op_frobenius;
+
+#endif
