@@ -138,6 +138,13 @@ void ist_scaling_apply(const struct ist_scaling *s, const float *x, size_t n, fl
 	}
 }
 
+void ist_scaling_copy(struct ist_scaling *s, const struct ist_scaling *from)
+{
+	init(s, from->kind, from->dim);
+	memcpy(s->mean, from->mean, from->dim * sizeof(*s->mean));
+	memcpy(s->factor, from->factor, from->dim * sizeof(*s->factor));
+}
+
 void ist_scaling_finish(struct ist_scaling *s)
 {
 	if (s == NULL)

@@ -39,6 +39,7 @@ void ist_scaling_fit(struct ist_scaling *s, const char *kind, const float *x, si
 		     const uint32_t *rows, size_t n_rows);
 /* x (n, dim) -> ret (n, dim); in place is allowed. */
 void ist_scaling_apply(const struct ist_scaling *s, const float *x, size_t n, float *ret);
+void ist_scaling_copy(struct ist_scaling *s, const struct ist_scaling *from);
 void ist_scaling_finish(struct ist_scaling *s);
 
 /* For a model's file: two tensors, `mean` and `factor`, named by what stands in `names`

@@ -43,7 +43,7 @@ struct ist_node {
 	struct ist_weight *weight; /* a leaf that is a weight */
 	double arg[IST_MAX_ARGS];  /* the operator's constants */
 	bool wants_gradient, has_gradient;
-	ist_node *next; /* in order of creation */
+	ist_node *next, *before; /* in order of creation */
 };
 
 struct ist_graph *ist_graph_create(void);

@@ -28,7 +28,7 @@ void ist_k_difference(ist_real *da, ist_real f, const ist_real *a, const ist_rea
 /* The optimisers' rules (optimiser.c says what the numbers are). */
 struct ist_rates {
 	ist_real rate, beta1, beta2, root, eps, momentum;
-	ist_real scale, decay; /* the gradient is scale * (g + decay * w) */
+	ist_real scale, decay; /* the gradient is scale * g + decay * w */
 };
 void ist_k_sgd(const struct ist_rates *r, ist_real *w, const ist_real *g, ist_real *m, ist_real *v,
 	       size_t n);

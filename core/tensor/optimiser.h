@@ -26,10 +26,10 @@ struct ist_optimiser {
 	double beta1, beta2; /* adam; rmsprop: beta2 is its smoothing */
 	double momentum;     /* sgd */
 	double eps;
-	double weight_decay; /* L2: adds weight_decay * w to the gradient */
-	double clip;	     /* largest norm of the gradient over all groups; 0: none */
-	ist_real *scratch;   /* a block of gradient for each thread */
-	size_t n_scratch;
+	double weight_decay;	     /* L2: adds weight_decay * w to the gradient */
+	double clip;		     /* largest norm of the gradient over all groups; 0: none */
+	ist_real *scratch;	     /* a block of gradient for each thread */
+	size_t n_scratch, n_threads; /* numbers of a block; blocks */
 };
 
 void ist_optimiser_step(struct ist_optimiser *o, struct ist_weights *const *groups, size_t n);

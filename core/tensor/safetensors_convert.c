@@ -85,7 +85,7 @@ static enum ist_code read_as(const struct ist_safetensors *file, const char *nam
 			     const size_t *shape, const char *dtype, void *ret,
 			     void (*store)(void *ret, size_t i, double x), struct ist_err *err)
 {
-	const struct ist_safetensor *t;
+	const struct ist_safetensor *t = NULL;
 	enum ist_code code = find_shaped(file, name, n_dims, shape, &t, err);
 	size_t size;
 

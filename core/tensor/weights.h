@@ -65,6 +65,8 @@ void ist_weights_add_linear(struct ist_weights *group, const char *name, size_t 
 void ist_weights_allocate(struct ist_weights *group, bool training);
 /* Uniform in +-1/sqrt(fan_in), each weight from a random stream of its own name. */
 void ist_weights_init_uniform(struct ist_weights *group, uint64_t seed);
+/* The same, with moments and step counts back at 0. */
+void ist_weights_restart(struct ist_weights *group, uint64_t seed);
 struct ist_weight *ist_weights_find(const struct ist_weights *group, const char *name);
 
 /* Gradients. `clear` forgets; the others add a part; `settle` makes the dense part the whole. */
@@ -79,7 +81,7 @@ void ist_weights_touch(struct ist_weights *group);
 
 /*
  * Values under their names and, for resuming, moments ("<name>.moment0", ".moment1") and step
- * counts ("<group>.steps"): appended to `t`, which has room for ist_weights_n_tensors. Texts are
+ * counts ("<name>.steps"): appended to `t`, which has room for ist_weights_n_tensors. Texts are
  * allocated in `names`, a list that ist_names_finish frees.
  */
 struct ist_names {

@@ -1,0 +1,81 @@
+/* Activations: element by element, gradients from the result. Long ones are shared out in chunks.
+ */
+#include "core/base/memory.h"
+#include "core/tensor/kernels.h"
+#include "core/tensor/op.h"
+#include "core/tensor/ops.h"
+
+#define CHUNK 8192
+
+static bool same_shape(ist_node *y)
+{
+	return ist_shape_same(y, y->in[0]);
+}
+
+typedef void (*kernel_forward)(ist_real *y, const ist_real *x, size_t n);
+typedef void (*kernel_backward)(ist_real *dx, const ist_real *dy, const ist_real *y, size_t n);
+
+static void forward(ist_node *y, kernel_forward kernel)
+{
+	const ist_real *x = y->in[0]->value;
+
+#pragma omp parallel for schedule(static) if (y->size > IST_PARALLEL_MIN)
+	for (size_t at = 0; at < y->size; at += CHUNK)
+		kernel(y->value + at, x + at, IST_MIN((size_t)CHUNK, y->size - at));
+}
+
+static void backward(ist_node *y, kernel_backward kernel)
+{
+	ist_real *dx = ist_gradient(y->in[0]);
+
+#pragma omp parallel for schedule(static) if (y->size > IST_PARALLEL_MIN)
+	for (size_t at = 0; at < y->size; at += CHUNK)
+		kernel(dx + at, y->gradient + at, y->value + at,
+		       IST_MIN((size_t)CHUNK, y->size - at));
+}
+
+/* y = tanh x; dx = dy (1 - y^2) */
+static void tanh_forward(ist_node *y)
+{
+	forward(y, ist_k_tanh);
+}
+
+static void tanh_backward(ist_node *y)
+{
+	backward(y, ist_k_tanh_back);
+}
+
+const struct ist_op ist_op_tanh = {
+    .name = "tanh",
+    .shape = same_shape,
+    .forward = tanh_forward,
+    .backward = tanh_backward,
+};
+
+ist_node *ist_tanh(ist_node *x)
+{
+	return ist_apply(&ist_op_tanh, 1, &x, NULL, 0);
+}
+
+/* y = max(0, x); dx = dy where y > 0 */
+static void relu_forward(ist_node *y)
+{
+	forward(y, ist_k_relu);
+}
+
+static void relu_backward(ist_node *y)
+{
+	backward(y, ist_k_relu_back);
+}
+
+const struct ist_op ist_op_relu = {
+    .name = "relu",
+    .shape = same_shape,
+    .forward = relu_forward,
+    .backward = relu_backward,
+};
+
+ist_node *ist_relu(ist_node *x)
+{
+	return ist_apply(&ist_op_relu, 1, &x, NULL, 0);
+}

@@ -1,0 +1,103 @@
+/* Sums, multiples and rearrangements. */
+#include "core/tensor/kernels.h"
+#include "core/tensor/op.h"
+#include "core/tensor/ops.h"
+
+static bool add_shape(ist_node *y)
+{
+	const ist_node *a = y->in[0], *b = y->in[1];
+	bool same = a->n_dims == b->n_dims;
+
+	for (int i = 0; same && i < a->n_dims; i++)
+		same = a->dim[i] == b->dim[i];
+	return same && b->ids == NULL && ist_shape_same(y, a);
+}
+
+static void add_forward(ist_node *y)
+{
+	ist_k_add(y->value, y->in[0]->value, y->in[1]->value, y->size);
+}
+
+static void add_backward(ist_node *y)
+{
+	for (int i = 0; i < 2; i++)
+		if (y->in[i]->wants_gradient)
+			ist_k_axpy(ist_gradient(y->in[i]), 1, y->gradient, y->size);
+}
+
+const struct ist_op ist_op_add = {
+    .name = "add",
+    .shape = add_shape,
+    .forward = add_forward,
+    .backward = add_backward,
+};
+
+ist_node *ist_add(ist_node *a, ist_node *b)
+{
+	return ist_apply(&ist_op_add, 2, (ist_node *[]){a, b}, NULL, 0);
+}
+
+static bool scale_shape(ist_node *y)
+{
+	y->wants_gradient &= y->arg[0] != 0;
+	return ist_shape_same(y, y->in[0]);
+}
+
+static void scale_forward(ist_node *y)
+{
+	ist_k_scale(y->value, (ist_real)y->arg[0], y->in[0]->value, y->size);
+}
+
+static void scale_backward(ist_node *y)
+{
+	ist_k_axpy(ist_gradient(y->in[0]), (ist_real)y->arg[0], y->gradient, y->size);
+}
+
+const struct ist_op ist_op_scale = {
+    .name = "scale",
+    .shape = scale_shape,
+    .forward = scale_forward,
+    .backward = scale_backward,
+};
+
+ist_node *ist_scale(ist_node *x, double factor)
+{
+	return ist_apply(&ist_op_scale, 1, &x, &factor, 1);
+}
+
+static bool transpose_shape(ist_node *y)
+{
+	const ist_node *x = y->in[0];
+
+	return ist_is_matrix(x) && ist_shape_matrix(y, x->dim[1], x->dim[0]);
+}
+
+static void transpose_forward(ist_node *y)
+{
+	const ist_real *x = y->in[0]->value;
+
+	for (size_t i = 0; i < y->dim[0]; i++)
+		for (size_t j = 0; j < y->dim[1]; j++)
+			y->value[i * y->dim[1] + j] = x[j * y->dim[0] + i];
+}
+
+static void transpose_backward(ist_node *y)
+{
+	ist_real *dx = ist_gradient(y->in[0]);
+
+	for (size_t i = 0; i < y->dim[0]; i++)
+		for (size_t j = 0; j < y->dim[1]; j++)
+			dx[j * y->dim[0] + i] += y->gradient[i * y->dim[1] + j];
+}
+
+const struct ist_op ist_op_transpose = {
+    .name = "transpose",
+    .shape = transpose_shape,
+    .forward = transpose_forward,
+    .backward = transpose_backward,
+};
+
+ist_node *ist_transpose(ist_node *x)
+{
+	return ist_apply(&ist_op_transpose, 1, &x, NULL, 0);
+}

@@ -1,0 +1,9 @@
+/* The table of operators. A test loops over it. */
+#include "core/tensor/ops.h"
+
+const struct ist_op *const ist_ops[] = {
+    &ist_op_linear,	   &ist_op_matmul,	&ist_op_tanh,	   &ist_op_relu,
+    &ist_op_add,	   &ist_op_scale,	&ist_op_transpose, &ist_op_softmax,
+    &ist_op_unit,	   &ist_op_grl,		&ist_op_detach,	   &ist_op_distance,
+    &ist_op_cross_entropy, &ist_op_contrastive, &ist_op_frobenius, NULL,
+};
