@@ -18,13 +18,22 @@ static const char *const positives[] = {"class", "pair", NULL};
 static const char *const similarities[] = {"euclidean", "cosine", "posterior", NULL};
 
 #define INT(n, d, lo, hi, h)                                                                       \
-	{.name = n, .kind = IST_PARAM_INT, .def = d, .min = lo, .max = hi, .help = h}
+	{                                                                                          \
+		.name = n, .kind = IST_PARAM_INT, .def = d, .min = lo, .max = hi, .help = h        \
+	}
 #define REAL(n, d, lo, hi, h)                                                                      \
-	{.name = n, .kind = IST_PARAM_REAL, .def = d, .min = lo, .max = hi, .help = h}
+	{                                                                                          \
+		.name = n, .kind = IST_PARAM_REAL, .def = d, .min = lo, .max = hi, .help = h       \
+	}
 #define INT_BY_DATA(n, lo, hi, h)                                                                  \
-	{.name = n, .kind = IST_PARAM_INT, .min = lo, .max = hi, .by_data = true, .help = h}
+	{                                                                                          \
+		.name = n, .kind = IST_PARAM_INT, .min = lo, .max = hi, .by_data = true, .help = h \
+	}
 #define REAL_BY_DATA(n, lo, hi, h)                                                                 \
-	{.name = n, .kind = IST_PARAM_REAL, .min = lo, .max = hi, .by_data = true, .help = h}
+	{                                                                                          \
+		.name = n, .kind = IST_PARAM_REAL, .min = lo, .max = hi, .by_data = true,          \
+		.help = h                                                                          \
+	}
 
 static const struct ist_param params[] = {
     {.name = "preset",
@@ -32,9 +41,11 @@ static const struct ist_param params[] = {
      .choices = presets,
      .help = "Where values that are not given come from: the data (auto), the paper, or the "
 	     "widths, schedule and weights of the authors' demo"},
-    INT_BY_DATA("image_hidden_1", 0, 8192, "Width of the image projector's first hidden layer; 0: none"),
+    INT_BY_DATA("image_hidden_1", 0, 8192,
+		"Width of the image projector's first hidden layer; 0: none"),
     INT_BY_DATA("image_hidden_2", 0, 8192, "Width of its second hidden layer; 0: none"),
-    INT_BY_DATA("text_hidden_1", 0, 8192, "Width of the text projector's first hidden layer; 0: none"),
+    INT_BY_DATA("text_hidden_1", 0, 8192,
+		"Width of the text projector's first hidden layer; 0: none"),
     INT_BY_DATA("text_hidden_2", 0, 8192, "Width of its second hidden layer; 0: none"),
     INT_BY_DATA("code", 2, 2048, "Dimensions of the common space"),
     INT("classifier_hidden", 50, 1, 4096, "Width of the modality classifier's hidden layer"),
@@ -44,8 +55,7 @@ static const struct ist_param params[] = {
     REAL_BY_DATA("mu", 0, 1e4, "Distance that unlike items should keep"),
     REAL_BY_DATA("reg", 0, 1e4, "Weight of the projectors' Frobenius norms (L_reg)"),
     REAL("adversary", 1, 0, 1e4, "Weight of the modality classifier (L_adv); 0: no adversary"),
-    REAL("triplet", 1, 0, 1e4,
-	 "Factor on alpha; 0 with adversary 0: the label predictor alone"),
+    REAL("triplet", 1, 0, 1e4, "Factor on alpha; 0 with adversary 0: the label predictor alone"),
     INT_BY_DATA("k", 1, 100, "Updates of the projectors for one of the modality classifier"),
     INT_BY_DATA("epochs", 1, 100000, "Passes over the training pairs"),
     INT("batch", 64, 2, 4096, "Pairs of a step; the last incomplete batch of an epoch is dropped"),
@@ -119,9 +129,8 @@ void ist_acmr_decide(json_t *p, const size_t n_in[IST_N_MODALITIES])
 
 		if (ist_param_is_null(p, defaults[i].name))
 			json_object_set_new(p, defaults[i].name,
-					    is_whole(defaults[i].name)
-						? json_integer((json_int_t)x)
-						: json_real(x));
+					    is_whole(defaults[i].name) ? json_integer((json_int_t)x)
+								       : json_real(x));
 	}
 }
 
@@ -192,8 +201,7 @@ static size_t dim_of(const struct ist_acmr_settings *s, enum ist_similarity simi
 	return similarity == IST_INNER ? s->n_classes : s->code;
 }
 
-static void set_state(struct ist_model *model, struct ist_acmr_state *state,
-		      const char *similarity)
+static void set_state(struct ist_model *model, struct ist_acmr_state *state, const char *similarity)
 {
 	__atomic_add_fetch(&state->refs, 1, __ATOMIC_RELAXED);
 	model->state = state;

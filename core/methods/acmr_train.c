@@ -11,8 +11,8 @@
 
 #include "core/base/file.h"
 #include "core/base/memory.h"
-#include "core/base/rng.h"
 #include "core/methods/acmr.h"
+#include "core/train/samplers.h"
 
 #define CHECKPOINT "acmr.safetensors"
 #define CHECKPOINT_SECONDS 5 /* at least between two of them */
@@ -23,9 +23,9 @@ static const char *const term_names[N_TERMS] = {"L_imd", "L_imi", "L_reg", "L_ad
 
 /* What a checkpoint holds beside the weights; plain numbers in one tensor. */
 struct progress {
-	double epoch, batch;	     /* the next step */
-	double sum[N_TERMS];	     /* of this epoch's steps */
-	double best, best_epoch;     /* on validation; best_epoch -1: none yet */
+	double epoch, batch;	 /* the next step */
+	double sum[N_TERMS];	 /* of this epoch's steps */
+	double best, best_epoch; /* on validation; best_epoch -1: none yet */
 };
 #define N_PROGRESS (sizeof(struct progress) / sizeof(double))
 
@@ -36,8 +36,9 @@ struct training {
 	const struct ist_train_hooks *hooks;
 	struct ist_acmr *acmr;
 	struct ist_acmr_state *best; /* scaling from the start; theta where patience keeps one */
-	uint32_t *rows, *order;	     /* training rows; this epoch's order of them */
-	size_t n_rows, n_batches;
+	uint32_t *rows;		     /* training rows */
+	size_t n_rows;
+	struct ist_sampler sampler;
 	long epochs, patience;
 	struct progress at;
 	float *scaled; /* a batch of one modality */
@@ -55,28 +56,16 @@ static double now(void)
 static void pick_rows(struct training *t)
 {
 	t->rows = ist_alloc(t->pairs->n + 1, sizeof(*t->rows));
-	t->order = ist_alloc(t->pairs->n + 1, sizeof(*t->order));
 	for (size_t i = 0; i < t->pairs->n; i++)
 		if (t->pairs->part[i] == IST_TRAIN && t->pairs->label[i] >= 0)
 			t->rows[t->n_rows++] = (uint32_t)i;
-}
-
-/* The epoch's order is a function of seed and epoch alone. */
-static void shuffle(struct training *t)
-{
-	ist_autofree char *stream = ist_format("batches of epoch %.0f", t->at.epoch);
-	struct ist_rng rng;
-
-	memcpy(t->order, t->rows, t->n_rows * sizeof(*t->order));
-	ist_rng_init(&rng, t->seed, stream);
-	ist_rng_permute(&rng, t->order, t->n_rows);
 }
 
 static void load_batch(struct training *t)
 {
 	struct ist_acmr *a = t->acmr;
 	ist_node *in[IST_N_MODALITIES] = {[IST_IMAGE] = a->image, [IST_TEXT] = a->text};
-	const uint32_t *row = t->order + (size_t)t->at.batch * a->s.batch;
+	const uint32_t *row = ist_sampler_batch(&t->sampler, (size_t)t->at.batch);
 
 	for (int m = 0; m < IST_N_MODALITIES; m++) {
 		size_t dim = t->pairs->dim[m];
@@ -90,8 +79,7 @@ static void load_batch(struct training *t)
 	for (size_t i = 0; i < a->s.batch; i++)
 		a->y->ids[i] = t->pairs->label[row[i]];
 	/* l = 2 / (1 + e^(-10 p)) - 1: the adversary is let in as training proceeds. */
-	a->l->value[0] =
-	    (ist_real)(2 / (1 + exp(-10 * t->at.epoch / (double)t->epochs)) - 1);
+	a->l->value[0] = (ist_real)(2 / (1 + exp(-10 * t->at.epoch / (double)t->epochs)) - 1);
 }
 
 static void add_terms(struct training *t)
@@ -143,11 +131,8 @@ static enum ist_code checkpoint_save(struct training *t, struct ist_err *err)
 	n += ist_weights_tensors(a->theta_D, true, "", &names, tensors + n);
 	if (t->at.best_epoch >= 0)
 		n += ist_weights_tensors(t->best->theta, false, "best.", &names, tensors + n);
-	tensors[n++] = (struct ist_safetensor){.name = "progress",
-					       .dtype = "F64",
-					       .n_dims = 1,
-					       .shape = {N_PROGRESS},
-					       .data = &t->at};
+	tensors[n++] = (struct ist_safetensor){
+	    .name = "progress", .dtype = "F64", .n_dims = 1, .shape = {N_PROGRESS}, .data = &t->at};
 	identity = identity_of(t);
 	code = ist_dir_make(t->hooks->checkpoint_dir, err);
 	if (code == IST_OK)
@@ -164,7 +149,8 @@ static bool is_ours(const struct training *t, const struct ist_safetensors *file
 	const char *key;
 	bool same = true;
 
-	json_object_foreach(identity, key, value) {
+	json_object_foreach(identity, key, value)
+	{
 		const char *stored = ist_safetensors_metadata(file, key);
 
 		same = same && stored != NULL && strcmp(stored, json_string_value(value)) == 0;
@@ -247,7 +233,7 @@ static void report(struct training *t, double figure)
 
 	for (int i = 0; i < N_TERMS && h->curve != NULL; i++)
 		h->curve(h->user, term_names[i], t->at.epoch + 1,
-			 t->at.sum[i] / (double)t->n_batches);
+			 t->at.sum[i] / (double)t->sampler.n_batches);
 	if (h->curve != NULL && !isnan(figure))
 		h->curve(h->user, "validation", t->at.epoch + 1, figure);
 }
@@ -271,7 +257,7 @@ static bool end_epoch(struct training *t)
 
 static void tell(const struct training *t)
 {
-	double done = t->at.epoch + t->at.batch / (double)t->n_batches;
+	double done = t->at.epoch + t->at.batch / (double)t->sampler.n_batches;
 
 	if (t->hooks->progress != NULL)
 		t->hooks->progress(t->hooks->user, done / (double)t->epochs, "training");
@@ -279,8 +265,8 @@ static void tell(const struct training *t)
 
 static enum ist_code run_epoch(struct training *t, struct ist_err *err)
 {
-	shuffle(t);
-	while (t->at.batch < (double)t->n_batches) {
+	ist_sampler_start(&t->sampler, (uint64_t)t->at.epoch);
+	while (t->at.batch < (double)t->sampler.n_batches) {
 		bool stop = t->hooks->stop != NULL && t->hooks->stop(t->hooks->user);
 		enum ist_code code = IST_OK;
 
@@ -334,11 +320,13 @@ static enum ist_code prepare(struct training *t, struct ist_err *err)
 	pick_rows(t);
 	if (t->n_rows < 2)
 		return ist_fail(err, IST_NOT_ENOUGH_DATA,
-				"acmr needs at least 2 labelled training pairs, not %zu", t->n_rows);
+				"acmr needs at least 2 labelled training pairs, not %zu",
+				t->n_rows);
 	ist_acmr_decide(t->params, t->pairs->dim);
 	ist_acmr_settings(t->params, t->pairs->dim, t->pairs->n_classes, &s);
 	s.batch = IST_MIN(s.batch, t->n_rows);
-	t->n_batches = t->n_rows / s.batch;
+	ist_sampler_init(&t->sampler, &ist_sampler_plain, t->rows, t->n_rows, NULL, s.batch,
+			 t->seed);
 	t->epochs = ist_param_int(t->params, "epochs");
 	t->patience = ist_param_int(t->params, "patience");
 	t->scaled = ist_alloc(s.batch * IST_MAX(s.n_in[0], s.n_in[1]), sizeof(*t->scaled));
@@ -357,7 +345,7 @@ static void finish(struct training *t)
 	ist_acmr_destroy(t->acmr);
 	ist_acmr_state_unref(t->best);
 	free(t->rows);
-	free(t->order);
+	ist_sampler_finish(&t->sampler);
 	free(t->scaled);
 }
 
