@@ -90,6 +90,7 @@ static enum ist_code complete(struct ist_collection *c, const struct body *body,
 	struct ist_collection_info info;
 	struct ist_split split;
 	json_t *params = NULL;
+	bool has_validation;
 	enum ist_code code;
 
 	if ((code = find_method(body->method, &method, err)) ||
@@ -98,8 +99,9 @@ static enum ist_code complete(struct ist_collection *c, const struct body *body,
 	split = info.split;
 	if (body->split != NULL && (code = ist_split_parse(body->split, &info.split, &split, err)))
 		return ist_err_in(err, "split");
+	has_validation = split.field[0] ? !split.no_validation : split.validation > 0;
 	if ((code = ist_params_complete(method, body->params, &params, err)) ||
-	    (code = ist_train_check_params(method, params, !split.no_validation, err))) {
+	    (code = ist_train_check_params(method, params, has_validation, err))) {
 		json_decref(params);
 		return ist_err_in(err, "params");
 	}
