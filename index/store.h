@@ -127,8 +127,10 @@ struct ist_item {
 	int64_t row;			/* reading only */
 };
 #define IST_ITEM_FINGERPRINT IST_SHA256_SIZE
-/* Over picture hash, texts, label, metadata and given vectors: what "unchanged" compares. */
-void ist_item_fingerprint(const struct ist_item *item, uint8_t ret[IST_ITEM_FINGERPRINT]);
+/* Over picture hash, texts, label, metadata and given vectors (of widths dim): what "unchanged"
+ * compares. */
+void ist_item_fingerprint(const struct ist_item *item, const size_t dim[IST_N_MODALITIES],
+			  uint8_t ret[IST_ITEM_FINGERPRINT]);
 /* Whether the collection already holds just this (so that it need not be encoded again). */
 IST_CHECKED enum ist_code ist_item_unchanged(struct ist_collection *c, const struct ist_item *item,
 					     bool *ret, struct ist_err *err);
