@@ -252,7 +252,7 @@ void ist_db_give(struct ist_db_lease *lease)
 	lease->db = NULL;
 }
 
-int64_t ist_now_us(void)
+int64_t ist_db_now(void)
 {
 	struct timespec now;
 

@@ -80,7 +80,7 @@ IST_CHECKED enum ist_code ist_db_take(struct ist_db_pool *pool, struct ist_db_le
 				      struct ist_err *err);
 void ist_db_give(struct ist_db_lease *lease); /* for ist_auto */
 
-int64_t ist_now_us(void); /* microseconds since 1970 */
+int64_t ist_db_now(void); /* microseconds since 1970 */
 
 /* A text column copied out; NULL stays NULL. */
 static inline const char *ist_db_text(sqlite3_stmt *st, int column)

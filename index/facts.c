@@ -166,7 +166,7 @@ enum ist_code ist_facts_apply(struct ist_store *store, struct ist_db *db, int64_
 		int64_t field = 0;
 		bool more;
 
-		code = ist_fields_id(store->fields, db, collection, facts->list[i].path, &field,
+		code = ist_field_ids_get(store->fields, db, collection, facts->list[i].path, &field,
 				     err);
 		if (code == IST_OK)
 			code = ist_db_bind(db, which, &st, err, "ii", field, row);
@@ -182,7 +182,7 @@ enum ist_code ist_facts_apply(struct ist_store *store, struct ist_db *db, int64_
 
 enum { FIELDS_REMEMBERED = 4096 }; /* a power of two; twice as many slots */
 
-struct ist_fields {
+struct ist_field_ids {
 	struct field {
 		char *path; /* NULL: free */
 		int64_t collection, id;
@@ -190,12 +190,12 @@ struct ist_fields {
 	size_t n;
 };
 
-struct ist_fields *ist_fields_create(void)
+struct ist_field_ids *ist_field_ids_create(void)
 {
-	return ist_alloc(1, sizeof(struct ist_fields));
+	return ist_alloc(1, sizeof(struct ist_field_ids));
 }
 
-void ist_fields_forget(struct ist_fields *fields)
+void ist_field_ids_forget(struct ist_field_ids *fields)
 {
 	for (size_t i = 0; fields->n > 0 && i < IST_COUNT(fields->slots); i++) {
 		free(fields->slots[i].path);
@@ -204,15 +204,15 @@ void ist_fields_forget(struct ist_fields *fields)
 	fields->n = 0;
 }
 
-void ist_fields_destroy(struct ist_fields *fields)
+void ist_field_ids_destroy(struct ist_field_ids *fields)
 {
 	if (fields == NULL)
 		return;
-	ist_fields_forget(fields);
+	ist_field_ids_forget(fields);
 	free(fields);
 }
 
-static struct field *slot_of(struct ist_fields *fields, int64_t collection, const char *path)
+static struct field *slot_of(struct ist_field_ids *fields, int64_t collection, const char *path)
 {
 	uint64_t hash = 1469598103934665603u ^ (uint64_t)collection;
 	size_t at;
@@ -227,7 +227,7 @@ static struct field *slot_of(struct ist_fields *fields, int64_t collection, cons
 	return &fields->slots[at];
 }
 
-enum ist_code ist_fields_id(struct ist_fields *fields, struct ist_db *db, int64_t collection,
+enum ist_code ist_field_ids_get(struct ist_field_ids *fields, struct ist_db *db, int64_t collection,
 			    const char *path, int64_t *ret, struct ist_err *err)
 {
 	struct field *slot = slot_of(fields, collection, path);
@@ -246,7 +246,7 @@ enum ist_code ist_fields_id(struct ist_fields *fields, struct ist_db *db, int64_
 	if (code != IST_OK)
 		return code;
 	if (fields->n == FIELDS_REMEMBERED) {
-		ist_fields_forget(fields);
+		ist_field_ids_forget(fields);
 		slot = slot_of(fields, collection, path);
 	}
 	*slot = (struct field){.path = ist_strdup(path), .collection = collection, .id = id};

@@ -94,6 +94,8 @@ static enum ist_code check_item(const struct ist_collection *c, const struct ist
 		return ist_fail_at(err, IST_INVALID, "/id", "an id has 1 to 255 bytes");
 	if (!ist_item_has(item, IST_IMAGE) && !ist_item_has(item, IST_TEXT))
 		return ist_fail(err, IST_INVALID, "an item has an image, a text or a vector");
+	if ((item->n_text_vectors > 0) != (item->text_vectors != NULL))
+		return ist_fail_at(err, IST_INVALID, "/vectors/texts", "vectors without a count");
 	if (item->n_texts > 0 && item->n_text_vectors > 0 && item->n_texts != item->n_text_vectors)
 		return ist_fail_at(err, IST_INVALID, "/vectors/texts",
 				   "%zu vectors for %zu texts", item->n_text_vectors,
@@ -200,7 +202,7 @@ enum ist_code ist_counts_apply(struct ist_db *db, int64_t collection,
 {
 	return ist_db_run(db, IST_SQL_COLLECTION_COUNT, err, "iiiiiiii", collection, d->items,
 			  d->images, d->texts, d->labelled, d->triples, d->featureless,
-			  ist_now_us());
+			  ist_db_now());
 }
 
 static void release_picture(struct ist_released *released, const uint8_t *sha256)
@@ -287,7 +289,7 @@ static enum ist_code add_media(struct ist_db *db, const struct ist_item *item,
 				   item->image.sha256);
 	return ist_db_run(db, IST_SQL_MEDIA_ADD, err, "btiiii", p->picture, size, item->image.type,
 			  (int64_t)item->image.width, (int64_t)item->image.height,
-			  (int64_t)item->image.bytes, ist_now_us());
+			  (int64_t)item->image.bytes, ist_db_now());
 }
 
 static enum ist_code add_texts(struct ist_db *db, const struct ist_item *item, int64_t row,
@@ -317,7 +319,7 @@ static enum ist_code add_item(struct item_op *op, struct ist_db *db, const struc
 			      struct prepared *p, int64_t created_us, struct ist_err *err)
 {
 	struct ist_collection *c = op->collection;
-	int64_t now = ist_now_us();
+	int64_t now = ist_db_now();
 	int64_t given = item->given[IST_IMAGE] | item->given[IST_TEXT] << 1;
 	enum ist_code code;
 
@@ -449,7 +451,7 @@ static enum ist_code write_guarded(struct item_op *op, struct ist_db *db, size_t
 		op->counts = counts;
 		op->prepared[i].row = op->prepared[i].old_row = 0;
 		code = guard ? ist_db_run(db, IST_SQL_ROLLBACK_TO, err, "") : IST_OK;
-		ist_fields_forget(op->collection->store->fields);
+		ist_field_ids_forget(op->collection->store->fields);
 	}
 	return guard && code == IST_OK ? ist_db_run(db, IST_SQL_RELEASE, err, "") : code;
 }

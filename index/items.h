@@ -40,11 +40,11 @@ IST_CHECKED enum ist_code ist_facts_apply(struct ist_store *store, struct ist_db
 
 /* Field ids by (collection, path), remembered by the writer. Forgotten when something that may
  * have made one was rolled back. */
-struct ist_fields;
-struct ist_fields *ist_fields_create(void);
-void ist_fields_destroy(struct ist_fields *fields);
-void ist_fields_forget(struct ist_fields *fields);
-IST_CHECKED enum ist_code ist_fields_id(struct ist_fields *fields, struct ist_db *db,
+struct ist_field_ids;
+struct ist_field_ids *ist_field_ids_create(void);
+void ist_field_ids_destroy(struct ist_field_ids *fields);
+void ist_field_ids_forget(struct ist_field_ids *fields);
+IST_CHECKED enum ist_code ist_field_ids_get(struct ist_field_ids *fields, struct ist_db *db,
 					int64_t collection, const char *path, int64_t *ret,
 					struct ist_err *err);
 
@@ -87,7 +87,7 @@ struct ist_feature_block {
 	size_t n_vectors[IST_N_MODALITIES];
 	int64_t *row_of[IST_N_MODALITIES];     /* (n_vectors[m]) */
 	uint32_t *ordinal[IST_N_MODALITIES];   /* (n_vectors[m]) */
-	float *x[IST_N_MODALITIES];	       /* (n_vectors[m], dim[m]) */
+	float *x[IST_N_MODALITIES];		     /* (n_vectors[m], dim[m]) */
 };
 /* The next rows > after and <= upto of the collection; n = 0 at the end. */
 IST_CHECKED enum ist_code ist_feature_block_read(struct ist_feature_block *block,

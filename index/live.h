@@ -40,24 +40,20 @@ void ist_live_end(struct ist_live_change *change);
 /* Starts to note the rows that go from now on. */
 void ist_built_init(struct ist_built *built, struct ist_collection *c);
 void ist_built_finish(struct ist_built *built, struct ist_collection *c);
-/* Appends the rows after built->last_row and kills those that went. Vectors are taken from
- * `source` where it has them (NULL: none), else embedded. */
+/* Appends the rows after built->last_row, publishes them, and kills those that went. */
 IST_CHECKED enum ist_code ist_built_catch_up(struct ist_built *built, struct ist_db *db,
-					     struct ist_collection *c,
-					     const struct ist_generation *source,
-					     struct ist_err *err);
+					     struct ist_collection *c, struct ist_err *err);
 /* From the files of the newest generation of the model, or without them; then caught up. */
 IST_CHECKED enum ist_code ist_built_load(struct ist_built *built, struct ist_collection *c,
 					 int64_t model, struct ist_err *err);
-/* With a base over all that is there, saved as generation *ret_id. */
+/* From the stored features, with a base over all that is there. */
 IST_CHECKED enum ist_code ist_built_make(struct ist_built *built, struct ist_collection *c,
 					 int64_t model, const struct ist_train_hooks *hooks,
 					 int64_t *ret_id, struct ist_err *err);
 /* On the writer: the last rows, then the swap. The old generation goes to *ret_old. */
 void ist_built_adopt(struct ist_built *built, struct ist_db *db, struct ist_collection *c,
-		     int64_t model, const struct ist_generation *source,
-		     struct ist_built *ret_old);
-/* Saves a base under a new number. */
+		     int64_t model, struct ist_built *ret_old);
+/* Saves a base under a new number; with files_lock, which is kept until its row is committed. */
 IST_CHECKED enum ist_code ist_generation_store(struct ist_store *store,
 					       const struct ist_generation *g, int64_t *ret_id,
 					       struct ist_err *err);
@@ -75,11 +71,14 @@ IST_CHECKED enum ist_code ist_live_get(struct ist_collection *c, struct ist_gene
 IST_CHECKED enum ist_code ist_live_get_other(struct ist_collection *c, int64_t model,
 					     struct ist_generation **ret,
 					     struct ist_watermark *ret_mark, struct ist_err *err);
-/* Whether a model's generation is at hand. */
-bool ist_live_is_cached(struct ist_collection *c, int64_t model);
-/* Takes a cached one out of the cache (false: none), or puts one in. */
-bool ist_live_uncache(struct ist_collection *c, int64_t model, struct ist_built *ret);
-void ist_live_cache(struct ist_collection *c, int64_t model, struct ist_built *built);
+/* Whether a model's generation is at hand, with a base that is worth activating. */
+bool ist_cache_has(struct ist_collection *c, int64_t model);
+/* Takes one out of the cache (false: none), or puts one in. */
+bool ist_cache_take(struct ist_collection *c, int64_t model, struct ist_built *ret);
+void ist_cache_put(struct ist_collection *c, int64_t model, struct ist_built *built);
+void ist_cache_clear(struct ist_collection *c);
+/* Whether so much is fresh that it should be merged before use as the active one. */
+bool ist_built_is_fresh(const struct ist_store *store, const struct ist_generation *g);
 
 /* One merge, if the rule or `always` asks for one. */
 IST_CHECKED enum ist_code ist_live_merge(struct ist_collection *c, bool always,

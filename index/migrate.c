@@ -113,7 +113,7 @@ static enum ist_code record(sqlite3 *db, const struct ist_migration *m, struct i
 	sqlite3_bind_int(st, 1, m->number);
 	sqlite3_bind_text(st, 2, m->name, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 3, m->checksum, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(st, 4, ist_now_us());
+	sqlite3_bind_int64(st, 4, ist_db_now());
 	if (sqlite3_step(st) != SQLITE_DONE)
 		return ist_db_fail(db, err, "migration %d", m->number);
 	return IST_OK;

@@ -19,7 +19,7 @@
 #include "index/writer.h"
 
 struct ist_maintenance;
-struct ist_fields;
+struct ist_field_ids;
 
 struct ist_store {
 	char *folder, *database;
@@ -28,13 +28,13 @@ struct ist_store {
 	bool was_unclean;
 	struct ist_db_pool pool;
 	struct ist_writer *writer;
-	struct ist_fields *fields; /* the writer's: field ids by path */
+	struct ist_field_ids *fields; /* the writer's: field ids by path */
 	struct ist_pins pins;
 	struct ist_maintenance *maintenance;
 	_Atomic int state;
 	char reason[256]; /* written once, before state becomes IST_STORE_DAMAGED */
 	atomic_bool stopping;
-	atomic_llong commits, writes, merges, next_generation, media_bytes;
+	atomic_llong commits, writes, merges, next_generation, next_model;
 	int wal_pages; /* the writer's */
 
 	pthread_mutex_t lock; /* guards the list of collections and n_loaders */
@@ -42,6 +42,9 @@ struct ist_store {
 	size_t n_collections;
 	size_t n_loaders; /* threads that catch models up */
 	pthread_cond_t loaders_changed;
+	/* Held from the saving of a folder (generation, model) to the commit of its row, and while
+	 * folders without a row are removed. Never by the writer. */
+	pthread_mutex_t files_lock;
 };
 
 /* The rows that vanished while a generation is built aside: replayed before it is adopted. */
@@ -62,11 +65,10 @@ struct ist_built {
 
 /* A model that is not active but was asked for; kept up to date at each use. */
 struct ist_cached_model {
+	enum { IST_CACHE_FREE, IST_CACHE_LOADING, IST_CACHE_HERE, IST_CACHE_FAILED } state;
 	int64_t model; /* 0: identity */
-	bool present, loading;
-	enum ist_code failed; /* of the latest attempt */
-	struct ist_err err;
-	struct ist_built built;
+	struct ist_err err; /* FAILED: told once */
+	struct ist_built built; /* HERE */
 	uint64_t version, used; /* of the collection at the latest catching up; a clock */
 };
 
@@ -89,7 +91,12 @@ struct ist_collection {
 
 	/* Held while the live generation is loaded or another is built; never by the writer. */
 	pthread_mutex_t build_lock;
-	pthread_cond_t cache_changed; /* with lock */
+	atomic_int activations; /* waiting for build_lock: a merge gives way */
+
+	pthread_mutex_t cache_lock; /* guards cached; held while one of them is caught up */
+	pthread_cond_t cache_changed;
+	struct ist_cached_model cached[IST_CACHED_MODELS];
+	uint64_t clock;
 
 	pthread_mutex_t lock; /* guards all below; held for moments only */
 	struct ist_generation *generation; /* NULL: not loaded yet */
@@ -97,13 +104,12 @@ struct ist_collection {
 	int64_t last_row;		   /* the last one in it; changed by the writer only */
 	size_t n_failed;
 	struct ist_kill_log *kill_logs;
-	struct ist_cached_model cached[IST_CACHED_MODELS];
 	struct {
 		char *key;
 		uint64_t version, used;
 		struct ist_rows *rows;
 	} filters[IST_CACHED_FILTERS];
-	uint64_t clock;
+	uint64_t filter_clock;
 };
 
 void ist_store_event(struct ist_store *store, int level, const char *event, const char *format,

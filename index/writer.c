@@ -40,7 +40,7 @@ static void rollback(struct ist_writer *w)
 {
 	if (!sqlite3_get_autocommit(w->db->sql))
 		sqlite3_exec(w->db->sql, "ROLLBACK", NULL, NULL, NULL);
-	ist_fields_forget(w->store->fields);
+	ist_field_ids_forget(w->store->fields);
 }
 
 static enum ist_code run_in_savepoint(struct ist_writer *w, struct ist_op *op)
@@ -55,7 +55,7 @@ static enum ist_code run_in_savepoint(struct ist_writer *w, struct ist_op *op)
 		return ist_db_run(w->db, IST_SQL_RELEASE, &op->err, "");
 	if (is_batch_error(w, code))
 		return code;
-	ist_fields_forget(w->store->fields);
+	ist_field_ids_forget(w->store->fields);
 	if (ist_db_run(w->db, IST_SQL_ROLLBACK_TO, NULL, "") != IST_OK ||
 	    ist_db_run(w->db, IST_SQL_RELEASE, NULL, "") != IST_OK)
 		return ist_db_fail(w->db->sql, &op->err, "rolling back one write");

@@ -1,0 +1,333 @@
+/*
+ * Training sets: all pairs of a collection with their parts. The features go to one unlinked file
+ * a modality, which is mapped: they may be larger than memory, and the system may take the pages
+ * back. Rows written after the start are not read, so that one training sees one state but for
+ * items that are deleted or replaced meanwhile.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/base/memory.h"
+#include "core/train/train.h"
+#include "index/items.h"
+#include "index/store_internal.h"
+
+/* ---- a matrix in a file ---- */
+
+struct spool {
+	FILE *file;
+	size_t bytes;
+};
+
+static enum ist_code spool_open(struct spool *spool, const struct ist_store *store,
+				struct ist_err *err)
+{
+	int fd = open(store->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	spool->bytes = 0;
+	spool->file = fd >= 0 ? fdopen(fd, "w+b") : NULL;
+	if (spool->file != NULL)
+		return IST_OK;
+	ist_fail_errno(err, "a temporary file in %s", store->folder);
+	if (fd >= 0)
+		close(fd);
+	return err != NULL ? err->code : IST_IO;
+}
+
+static enum ist_code spool_put(struct spool *spool, const float *x, size_t n, struct ist_err *err)
+{
+	if (fwrite(x, sizeof(float), n, spool->file) != n)
+		return ist_fail_errno(err, "writing the training set");
+	spool->bytes += n * sizeof(float);
+	return IST_OK;
+}
+
+static enum ist_code spool_map(struct spool *spool, const float **ret, struct ist_err *err)
+{
+	void *data;
+
+	if (spool->bytes == 0)
+		return IST_OK;
+	if (fflush(spool->file) != 0)
+		return ist_fail_errno(err, "writing the training set");
+	data = mmap(NULL, spool->bytes, PROT_READ, MAP_SHARED, fileno(spool->file), 0);
+	if (data == MAP_FAILED)
+		return ist_fail_errno(err, "mapping the training set");
+	*ret = data;
+	return IST_OK;
+}
+
+static void spool_close(struct spool *spool)
+{
+	if (spool->file != NULL)
+		fclose(spool->file);
+	spool->file = NULL;
+}
+
+/* ---- the set under way ---- */
+
+struct build {
+	struct ist_collection *collection;
+	const struct ist_split *split;
+	bool need_labels;
+	struct spool spool[IST_N_MODALITIES];
+	size_t n, cap;
+	int64_t *item;
+	uint8_t *part;
+	char **labels; /* of each pair, NULL: none */
+	json_t *ids;
+	size_t skipped, n_validation;
+};
+
+static void build_finish(struct build *b)
+{
+	for (int m = 0; m < IST_N_MODALITIES; m++)
+		spool_close(&b->spool[m]);
+	for (size_t i = 0; b->labels != NULL && i < b->n; i++)
+		free(b->labels[i]);
+	free(b->labels);
+	free(b->item);
+	free(b->part);
+	json_decref(b->ids);
+}
+
+/* The member of nested objects that a dotted name says. */
+static const char *metadata_text(json_t *metadata, const char *field)
+{
+	ist_autofree char *names = ist_strdup(field);
+	char *rest = names, *name;
+	json_t *at = json_object_get(metadata, field);
+
+	if (at != NULL)
+		return json_string_value(at);
+	at = metadata;
+	while (at != NULL && (name = strsep(&rest, ".")) != NULL)
+		at = json_object_get(at, name);
+	return json_string_value(at);
+}
+
+static enum ist_part part_by_field(const struct ist_split *split, const char *metadata)
+{
+	static const char *const names[] = {"train", "validation", "test"};
+	json_t *tree = metadata != NULL ? json_loads(metadata, JSON_ALLOW_NUL, NULL) : NULL;
+	const char *said = tree != NULL ? metadata_text(tree, split->field) : NULL;
+	enum ist_part part = IST_UNUSED;
+
+	for (size_t i = 0; said != NULL && i < IST_COUNT(names); i++)
+		if (strcmp(said, names[i]) == 0)
+			part = (enum ist_part)i;
+	json_decref(tree);
+	return part;
+}
+
+static enum ist_part part_of(const struct ist_split *split, const char *id, const char *metadata)
+{
+	if (split->field[0] != '\0')
+		return part_by_field(split, metadata);
+	return ist_split_part(split->seed, id, split->validation, split->test);
+}
+
+static void push_pair(struct build *b, int64_t row, const char *id, const char *label,
+		      enum ist_part part)
+{
+	if (b->n == b->cap) {
+		b->cap = b->cap * 2 + 256;
+		b->item = ist_resize(b->item, b->cap, sizeof(*b->item));
+		b->part = ist_resize(b->part, b->cap, sizeof(*b->part));
+		b->labels = ist_resize(b->labels, b->cap, sizeof(*b->labels));
+	}
+	b->item[b->n] = row;
+	b->part[b->n] = (uint8_t)part;
+	b->labels[b->n] = ist_strdup(label);
+	b->n_validation += part == IST_VALIDATION;
+	json_array_append_new(b->ids, json_string_nocheck(id));
+	b->n++;
+}
+
+/* One item with a picture's feature x and n texts' features y. */
+static enum ist_code add_item(struct build *b, struct ist_db *db, int64_t row, const float *x,
+			      const float *y, size_t n, struct ist_err *err)
+{
+	ist_auto(ist_db_reset) sqlite3_stmt *st = NULL;
+	const struct ist_encoder_ref *encoder = b->collection->encoder;
+	enum ist_part part;
+	enum ist_code code;
+	bool found;
+
+	code = ist_db_bind(db, IST_SQL_ITEM_LABELS, &st, err, "i", row);
+	if (code != IST_OK || (code = ist_db_step(db, st, &found, err)) != IST_OK || !found)
+		return code;
+	part = part_of(b->split, ist_db_text(st, 0), ist_db_text(st, 2));
+	if (part == IST_UNUSED)
+		return IST_OK;
+	if (b->need_labels && ist_db_text(st, 1) == NULL) {
+		b->skipped += n;
+		return IST_OK;
+	}
+	for (size_t i = 0; code == IST_OK && i < n; i++) {
+		push_pair(b, row, ist_db_text(st, 0), ist_db_text(st, 1), part);
+		code = spool_put(&b->spool[IST_IMAGE], x, encoder[IST_IMAGE].dim, err);
+	}
+	if (code == IST_OK)
+		code = spool_put(&b->spool[IST_TEXT], y, n * encoder[IST_TEXT].dim, err);
+	return code;
+}
+
+/* The rows of a block that have both modalities; both lists are in the order of rows. */
+static enum ist_code add_block(struct build *b, struct ist_db *db,
+			       const struct ist_feature_block *block, struct ist_err *err)
+{
+	const struct ist_encoder_ref *encoder = b->collection->encoder;
+	size_t image = 0, text = 0;
+	enum ist_code code = IST_OK;
+
+	for (size_t i = 0; code == IST_OK && i < block->n; i++) {
+		bool has_image = image < block->n_vectors[IST_IMAGE] &&
+				 block->row_of[IST_IMAGE][image] == block->rows[i];
+
+		if (has_image && block->n_texts[i] > 0)
+			code = add_item(b, db, block->rows[i],
+					block->x[IST_IMAGE] + image * encoder[IST_IMAGE].dim,
+					block->x[IST_TEXT] + text * encoder[IST_TEXT].dim,
+					block->n_texts[i], err);
+		image += has_image;
+		text += block->n_texts[i];
+	}
+	return code;
+}
+
+static enum ist_code read_all(struct build *b, struct ist_err *err)
+{
+	ist_auto(ist_db_give) struct ist_db_lease lease = {0};
+	ist_auto(ist_feature_block_finish) struct ist_feature_block block = {0};
+	struct ist_collection *c = b->collection;
+	int64_t after = 0, upto = 0;
+	enum ist_code code;
+
+	if ((code = ist_collection_take(c, &lease, err)) != IST_OK ||
+	    (code = ist_db_int(lease.db, IST_SQL_ROWS_LAST, 0, &upto, err, "i", c->id)) != IST_OK)
+		return code;
+	do {
+		code = ist_feature_block_read(&block, lease.db, c, after, upto, err);
+		if (code == IST_OK)
+			code = add_block(b, lease.db, &block, err);
+		if (block.n > 0)
+			after = block.rows[block.n - 1];
+	} while (code == IST_OK && block.n > 0 && !c->store->stopping);
+	return code;
+}
+
+/* Where the field names no validation part, a tenth of train is held back by the hash. */
+static void hold_back(struct build *b)
+{
+	const struct ist_split *split = b->split;
+
+	if (split->field[0] == '\0' || split->no_validation || b->n_validation > 0)
+		return;
+	for (size_t i = 0; i < b->n; i++) {
+		const char *id = json_string_value(json_array_get(b->ids, i));
+
+		if (b->part[i] == IST_TRAIN &&
+		    ist_split_part(split->seed, id, 0.1, 0) == IST_VALIDATION)
+			b->part[i] = IST_VALIDATION;
+	}
+}
+
+/* ---- classes ---- */
+
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Classes in the byte order of their labels; each pair's number. */
+static json_t *number_labels(const struct build *b, int32_t *ret, size_t *ret_n)
+{
+	ist_autofree char **sorted = ist_alloc(b->n, sizeof(*sorted));
+	json_t *classes = json_array();
+	size_t n = 0, n_classes = 0;
+
+	for (size_t i = 0; i < b->n; i++)
+		if (b->labels[i] != NULL)
+			sorted[n++] = b->labels[i];
+	qsort(sorted, n, sizeof(*sorted), by_bytes);
+	for (size_t i = 0; i < n; i++)
+		if (n_classes == 0 || strcmp(sorted[i], sorted[n_classes - 1]) != 0) {
+			sorted[n_classes++] = sorted[i];
+			json_array_append_new(classes, json_string_nocheck(sorted[i]));
+		}
+	for (size_t i = 0; i < b->n; i++) {
+		char **at = NULL;
+
+		if (b->labels[i] != NULL)
+			at = bsearch(&b->labels[i], sorted, n_classes, sizeof(*sorted), by_bytes);
+		ret[i] = at != NULL ? (int32_t)(at - sorted) : -1;
+	}
+	*ret_n = n_classes;
+	return classes;
+}
+
+static enum ist_code hand_over(struct build *b, struct ist_training_set *ret, struct ist_err *err)
+{
+	const struct ist_collection *c = b->collection;
+	struct ist_training_set set = {.skipped = b->skipped};
+	int32_t *label = ist_alloc(b->n, sizeof(*label));
+	enum ist_code code = IST_OK;
+
+	set.classes = number_labels(b, label, &set.pairs.n_classes);
+	set.pairs.label = label;
+	set.pairs.n = b->n;
+	set.pairs.same_space = c->same_space;
+	for (int m = 0; code == IST_OK && m < IST_N_MODALITIES; m++) {
+		set.pairs.dim[m] = c->encoder[m].dim;
+		set.pairs.counts[m] = c->counts[m];
+		code = spool_map(&b->spool[m], &set.pairs.x[m], err);
+	}
+	set.pairs.item = ist_steal(&b->item);
+	set.pairs.part = ist_steal(&b->part);
+	set.ids = ist_steal(&b->ids);
+	if (code != IST_OK)
+		ist_training_set_finish(&set);
+	else
+		*ret = set;
+	return code;
+}
+
+enum ist_code ist_training_set_load(struct ist_collection *c, const struct ist_split *split,
+				    bool need_labels, struct ist_training_set *ret,
+				    struct ist_err *err)
+{
+	struct build b = {.collection = c, .split = split, .need_labels = need_labels};
+	enum ist_code code = IST_OK;
+
+	b.ids = json_array();
+	for (int m = 0; code == IST_OK && m < IST_N_MODALITIES; m++)
+		code = spool_open(&b.spool[m], c->store, err);
+	if (code == IST_OK)
+		code = read_all(&b, err);
+	if (code == IST_OK) {
+		hold_back(&b);
+		code = hand_over(&b, ret, err);
+	}
+	build_finish(&b);
+	return code == IST_OK ? code : ist_wrap(err, "training set of %s", c->name);
+}
+
+void ist_training_set_finish(struct ist_training_set *set)
+{
+	const struct ist_pairs *pairs = &set->pairs;
+
+	for (int m = 0; m < IST_N_MODALITIES; m++)
+		if (pairs->x[m] != NULL)
+			munmap((void *)(uintptr_t)pairs->x[m],
+			       pairs->n * pairs->dim[m] * sizeof(float));
+	free((void *)(uintptr_t)pairs->label);
+	free((void *)(uintptr_t)pairs->item);
+	free((void *)(uintptr_t)pairs->part);
+	json_decref(set->classes);
+	json_decref(set->ids);
+	*set = (struct ist_training_set){0};
+}
