@@ -33,8 +33,8 @@ static enum ist_code run_activation(struct ist_store *store, struct ist_db *db, 
 	if (code == IST_OK && there == 0)
 		code = ist_fail(err, IST_NOT_FOUND, "no model m_%lld", (long long)a->model);
 	if (code == IST_OK)
-		code = ist_db_int(db, IST_SQL_COLLECTION_MODEL, 0, &a->replaced, err, "i",
-				  collection);
+		code =
+		    ist_db_int(db, IST_SQL_COLLECTION_MODEL, 0, &a->replaced, err, "i", collection);
 	if (code == IST_OK && a->generation != 0)
 		code = ist_generation_record(db, collection, a->model, a->generation,
 					     a->built.generation, err);
@@ -158,8 +158,7 @@ bool ist_models_is_ready(struct ist_collection *c, const char *id)
 	if (model < 0 || ist_cache_has(c, model))
 		return true;
 	if (ist_collection_take(c, &lease, NULL) != IST_OK ||
-	    ist_db_int(lease.db, IST_SQL_COLLECTION_ITEMS, 0, &items, NULL, "i", c->id) !=
-		IST_OK ||
+	    ist_db_int(lease.db, IST_SQL_COLLECTION_ITEMS, 0, &items, NULL, "i", c->id) != IST_OK ||
 	    ist_db_int(lease.db, IST_SQL_GENERATION_NEWEST, 0, &saved, NULL, "ii", c->id, model) !=
 		IST_OK)
 		return true;

@@ -53,7 +53,8 @@ enum ist_code ist_live_model(struct ist_collection *c, int64_t model, struct ist
 		return ist_wrap(err, "model m_%lld", (long long)model);
 	if (memcmp(loaded->dim_in, dim, sizeof(dim)) != 0) {
 		ist_model_unref(loaded);
-		return ist_fail(err, IST_CORRUPT, "model m_%lld: its inputs are not the collection's",
+		return ist_fail(err, IST_CORRUPT,
+				"model m_%lld: its inputs are not the collection's",
 				(long long)model);
 	}
 	*ret = loaded;
@@ -124,9 +125,9 @@ static enum ist_code take_block(struct ist_built *built, const struct ist_featur
 }
 
 /* All rows after built->last_row up to `upto`, in blocks. */
-static enum ist_code take_rows(struct ist_built *built, struct ist_db *db,
-			       struct ist_collection *c, int64_t upto, take_fn *take,
-			       const struct ist_train_hooks *hooks, struct ist_err *err)
+static enum ist_code take_rows(struct ist_built *built, struct ist_db *db, struct ist_collection *c,
+			       int64_t upto, take_fn *take, const struct ist_train_hooks *hooks,
+			       struct ist_err *err)
 {
 	ist_auto(ist_feature_block_finish) struct ist_feature_block block = {0};
 	int64_t from = built->last_row;
@@ -275,8 +276,7 @@ enum ist_code ist_generation_store(struct ist_store *store, const struct ist_gen
 }
 
 enum ist_code ist_generation_record(struct ist_db *db, int64_t collection, int64_t model,
-				    int64_t id, const struct ist_generation *g,
-				    struct ist_err *err)
+				    int64_t id, const struct ist_generation *g, struct ist_err *err)
 {
 	struct ist_generation_info info;
 	enum ist_code code;
@@ -286,8 +286,8 @@ enum ist_code ist_generation_record(struct ist_db *db, int64_t collection, int64
 	if (code != IST_OK)
 		return code;
 	return ist_db_run(db, IST_SQL_GENERATION_ADD, err, "iiiitidi", id, collection, model,
-			  info.base_row, info.kind != NULL ? info.kind : "flat", (int64_t)info.base_items, info.recall,
-			  ist_db_now());
+			  info.base_row, info.kind != NULL ? info.kind : "flat",
+			  (int64_t)info.base_items, info.recall, ist_db_now());
 }
 
 struct stopper {

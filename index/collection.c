@@ -105,8 +105,8 @@ static enum ist_code load(struct ist_store *store, struct ist_db *db, const char
 	if (!row)
 		return ist_fail(err, IST_NOT_FOUND, "no collection %s", name);
 	*ret = make(store, st);
-	store->collections = ist_resize(store->collections, store->n_collections + 1,
-					sizeof(*store->collections));
+	store->collections =
+	    ist_resize(store->collections, store->n_collections + 1, sizeof(*store->collections));
 	store->collections[store->n_collections++] = *ret;
 	return IST_OK;
 }
@@ -140,8 +140,8 @@ struct put_op {
 
 static enum ist_code add(struct ist_db *db, const struct put_op *op, struct ist_err *err)
 {
-	struct ist_split split = op->split != NULL ? *op->split
-						   : (struct ist_split){.validation = 0.1, .test = 0.2};
+	struct ist_split split =
+	    op->split != NULL ? *op->split : (struct ist_split){.validation = 0.1, .test = 0.2};
 	int64_t now = ist_db_now();
 
 	return ist_db_run(db, IST_SQL_COLLECTION_ADD, err, "ttiitiiiddiitii", op->name,
@@ -167,11 +167,12 @@ static enum ist_code check_encoders(const struct put_op *op, sqlite3_stmt *st, s
 		size_t dim = (size_t)sqlite3_column_int64(st, 3 + 3 * m);
 
 		if (strcmp(name, op->encoder[m].name) != 0 || dim != op->encoder[m].dim)
-			return ist_fail(err, IST_ENCODER_MISMATCH,
-					"the collection's %s encoder is %s with %zu dimensions, not %s "
-					"with %zu",
-					ist_modality_name((enum ist_modality)m), name, dim,
-					op->encoder[m].name, op->encoder[m].dim);
+			return ist_fail(
+			    err, IST_ENCODER_MISMATCH,
+			    "the collection's %s encoder is %s with %zu dimensions, not %s "
+			    "with %zu",
+			    ist_modality_name((enum ist_modality)m), name, dim, op->encoder[m].name,
+			    op->encoder[m].dim);
 	}
 	return IST_OK;
 }
@@ -368,7 +369,8 @@ enum ist_code ist_collection_info(struct ist_collection *c, struct ist_collectio
 	bool row;
 
 	if ((code = ist_collection_take(c, &lease, err)) != IST_OK ||
-	    (code = ist_db_bind(lease.db, IST_SQL_COLLECTION_INFO, &st, err, "i", c->id)) != IST_OK ||
+	    (code = ist_db_bind(lease.db, IST_SQL_COLLECTION_INFO, &st, err, "i", c->id)) !=
+		IST_OK ||
 	    (code = ist_db_step(lease.db, st, &row, err)) != IST_OK)
 		return code;
 	if (!row)
@@ -383,7 +385,9 @@ enum ist_code ist_collection_info(struct ist_collection *c, struct ist_collectio
 	info.failed = IST_MIN(info.failed, info.items - info.skipped);
 	info.embedded = info.items - info.skipped - info.failed;
 	snprintf(info.index_state, sizeof(info.index_state), "%s",
-		 c->rebuilding ? "rebuilding" : c->merging ? "merging" : "ready");
+		 c->rebuilding ? "rebuilding"
+		 : c->merging  ? "merging"
+			       : "ready");
 	*ret = info;
 	return IST_OK;
 }

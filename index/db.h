@@ -18,7 +18,7 @@ enum ist_sql {
 #define X(name, sql) IST_SQL_##name,
 	IST_STATEMENTS(X)
 #undef X
-	IST_N_SQL
+	    IST_N_SQL
 };
 
 struct ist_db {

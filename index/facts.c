@@ -167,7 +167,7 @@ enum ist_code ist_facts_apply(struct ist_store *store, struct ist_db *db, int64_
 		bool more;
 
 		code = ist_field_ids_get(store->fields, db, collection, facts->list[i].path, &field,
-				     err);
+					 err);
 		if (code == IST_OK)
 			code = ist_db_bind(db, which, &st, err, "ii", field, row);
 		if (code != IST_OK)
@@ -220,15 +220,14 @@ static struct field *slot_of(struct ist_field_ids *fields, int64_t collection, c
 	for (const char *p = path; *p != '\0'; p++)
 		hash = (hash ^ (unsigned char)*p) * 1099511628211u;
 	at = hash % IST_COUNT(fields->slots);
-	while (fields->slots[at].path != NULL &&
-	       (fields->slots[at].collection != collection ||
-		strcmp(fields->slots[at].path, path) != 0))
+	while (fields->slots[at].path != NULL && (fields->slots[at].collection != collection ||
+						  strcmp(fields->slots[at].path, path) != 0))
 		at = (at + 1) % IST_COUNT(fields->slots);
 	return &fields->slots[at];
 }
 
 enum ist_code ist_field_ids_get(struct ist_field_ids *fields, struct ist_db *db, int64_t collection,
-			    const char *path, int64_t *ret, struct ist_err *err)
+				const char *path, int64_t *ret, struct ist_err *err)
 {
 	struct field *slot = slot_of(fields, collection, path);
 	enum ist_code code;

@@ -16,11 +16,11 @@ static const struct {
 	const char *name;
 	enum takes takes;
 } ops[IST_N_FILTER_OPS] = {
-    [IST_FILTER_ALL] = {"all", TREES},	    [IST_FILTER_ANY] = {"any", TREES},
-    [IST_FILTER_NOT] = {"not", TREE},	    [IST_FILTER_EQ] = {"eq", ANY_VALUE},
-    [IST_FILTER_NE] = {"ne", ANY_VALUE},    [IST_FILTER_IN] = {"in", VALUES},
-    [IST_FILTER_GT] = {"gt", ORDERED},	    [IST_FILTER_GTE] = {"gte", ORDERED},
-    [IST_FILTER_LT] = {"lt", ORDERED},	    [IST_FILTER_LTE] = {"lte", ORDERED},
+    [IST_FILTER_ALL] = {"all", TREES},	       [IST_FILTER_ANY] = {"any", TREES},
+    [IST_FILTER_NOT] = {"not", TREE},	       [IST_FILTER_EQ] = {"eq", ANY_VALUE},
+    [IST_FILTER_NE] = {"ne", ANY_VALUE},       [IST_FILTER_IN] = {"in", VALUES},
+    [IST_FILTER_GT] = {"gt", ORDERED},	       [IST_FILTER_GTE] = {"gte", ORDERED},
+    [IST_FILTER_LT] = {"lt", ORDERED},	       [IST_FILTER_LTE] = {"lte", ORDERED},
     [IST_FILTER_EXISTS] = {"exists", NOTHING}, [IST_FILTER_PREFIX] = {"prefix", STRING},
 };
 

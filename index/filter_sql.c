@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/buf.h"
 #include "core/base/memory.h"
 #include "index/store_internal.h"
 
@@ -199,8 +200,7 @@ static struct bound bound_of(const json_t *value)
 		return (struct bound){.kind = B_TEXT,
 				      .data = json_string_value(value),
 				      .len = json_string_length(value)};
-	return (struct bound){
-	    .kind = B_BLOB, .data = json_is_true(value) ? "\1" : "\0", .len = 1};
+	return (struct bound){.kind = B_BLOB, .data = json_is_true(value) ? "\1" : "\0", .len = 1};
 }
 
 /* The statements of one source: over facts the first parameter is the field's id, over ids the
@@ -313,8 +313,7 @@ static enum ist_code leaf(struct ist_db *db, const struct ist_collection *c,
 
 	q.rows = set.rows;
 	if (!by_id)
-		code = ist_db_int(db, IST_SQL_FIELD_ID, 0, &q.key, err, "it", c->id,
-				  filter->field);
+		code = ist_db_int(db, IST_SQL_FIELD_ID, 0, &q.key, err, "it", c->id, filter->field);
 	if (code == IST_OK && q.key != 0 && filter->op == IST_FILTER_EXISTS)
 		code = range(&q, q.source->all, NULL, NULL);
 	for (size_t i = 0; code == IST_OK && q.key != 0 && i < filter->n; i++)
@@ -329,8 +328,7 @@ static enum ist_code leaf(struct ist_db *db, const struct ist_collection *c,
 }
 
 static enum ist_code evaluate(struct ist_db *db, const struct ist_collection *c,
-			      const struct ist_filter *filter, struct set *ret,
-			      struct ist_err *err)
+			      const struct ist_filter *filter, struct set *ret, struct ist_err *err)
 {
 	bool any = filter->op == IST_FILTER_ANY;
 	struct set set, child;

@@ -101,9 +101,10 @@ static bool is_sign(const struct parser *p, const char *sign)
 static enum ist_code expected(struct parser *p, const char *what)
 {
 	if (p->kind == BROKEN)
-		return ist_fail(p->err, IST_INVALID, "filter: the quote at position %zu is not closed",
-				p->at + 1);
-	return ist_fail(p->err, IST_INVALID, "filter: expected %s at position %zu", what, p->at + 1);
+		return ist_fail(p->err, IST_INVALID,
+				"filter: the quote at position %zu is not closed", p->at + 1);
+	return ist_fail(p->err, IST_INVALID, "filter: expected %s at position %zu", what,
+			p->at + 1);
 }
 
 static enum ist_code parse_or(struct parser *p, int depth, struct ist_filter **ret);

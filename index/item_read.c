@@ -74,8 +74,8 @@ static const float *copy_vector(struct ist_arena *arena, sqlite3_stmt *st, int c
 	return memcpy(copy, sqlite3_column_blob(st, column), (size_t)bytes);
 }
 
-static enum ist_code read_vectors(struct ist_db *db, struct ist_arena *arena,
-				  struct ist_item *item, struct ist_err *err)
+static enum ist_code read_vectors(struct ist_db *db, struct ist_arena *arena, struct ist_item *item,
+				  struct ist_err *err)
 {
 	ist_auto(ist_db_reset) sqlite3_stmt *st = NULL;
 	enum ist_code code;
@@ -101,8 +101,7 @@ enum ist_code ist_item_read(struct ist_db *db, int64_t row, bool with_vectors,
 	enum ist_code code;
 
 	code = ist_db_bind(db, IST_SQL_ITEM_GET, &st, err, "i", row);
-	if (code != IST_OK || (code = ist_db_step(db, st, ret_found, err)) != IST_OK ||
-	    !*ret_found)
+	if (code != IST_OK || (code = ist_db_step(db, st, ret_found, err)) != IST_OK || !*ret_found)
 		return code;
 	read_columns(st, arena, ret);
 	has_image_vector = sqlite3_column_int64(st, 6) != 0;
@@ -134,7 +133,8 @@ enum ist_code ist_item_get(struct ist_collection *c, const char *id, bool with_v
 
 	if ((code = ist_collection_take(c, &lease, err)) != IST_OK ||
 	    (code = ist_db_read_begin(lease.db, &read, err)) != IST_OK ||
-	    (code = ist_db_int(lease.db, IST_SQL_ITEM_ROW, 0, &row, err, "it", c->id, id)) != IST_OK)
+	    (code = ist_db_int(lease.db, IST_SQL_ITEM_ROW, 0, &row, err, "it", c->id, id)) !=
+		IST_OK)
 		return code;
 	if (row != 0)
 		code = ist_item_read(lease.db, row, with_vectors, arena, ret, &found, err);
@@ -157,8 +157,8 @@ static enum ist_code page_rows(struct ist_db *db, const struct ist_collection *c
 	bool more = true;
 	enum ist_code code;
 
-	code = ist_db_bind(db, IST_SQL_ITEMS_AFTER, &st, err, "it", c->id,
-			   after != NULL ? after : "");
+	code =
+	    ist_db_bind(db, IST_SQL_ITEMS_AFTER, &st, err, "it", c->id, after != NULL ? after : "");
 	while (code == IST_OK && n < limit && (code = ist_db_step(db, st, &more, err)) == IST_OK &&
 	       more) {
 		int64_t row = sqlite3_column_int64(st, 0);
@@ -193,7 +193,8 @@ enum ist_code ist_items_list(struct ist_collection *c, const struct ist_filter *
 	for (size_t i = 0; code == IST_OK && i < n; i++) {
 		bool found;
 
-		code = ist_item_read(lease.db, page[i], with_vectors, arena, &items[i], &found, err);
+		code =
+		    ist_item_read(lease.db, page[i], with_vectors, arena, &items[i], &found, err);
 		hide_hint(&items[i]);
 	}
 	*ret = items;
@@ -233,8 +234,8 @@ void ist_feature_block_finish(struct ist_feature_block *block)
 	*block = (struct ist_feature_block){0};
 }
 
-static void block_add(struct ist_feature_block *block, enum ist_modality m, size_t dim,
-		      int64_t row, const void *data, size_t bytes)
+static void block_add(struct ist_feature_block *block, enum ist_modality m, size_t dim, int64_t row,
+		      const void *data, size_t bytes)
 {
 	size_t n = bytes / (dim * sizeof(float)), at = block->n_vectors[m];
 

@@ -77,7 +77,8 @@ static bool all_finite(const float *x, size_t n)
 static enum ist_code check_vectors(const struct ist_collection *c, const struct ist_item *item,
 				   struct ist_err *err)
 {
-	if (item->image_vector != NULL && !all_finite(item->image_vector, c->encoder[IST_IMAGE].dim))
+	if (item->image_vector != NULL &&
+	    !all_finite(item->image_vector, c->encoder[IST_IMAGE].dim))
 		return ist_fail_at(err, IST_INVALID, "/vectors/image", "a number is not finite");
 	if (item->text_vectors != NULL &&
 	    !all_finite(item->text_vectors, item->n_text_vectors * c->encoder[IST_TEXT].dim))
@@ -97,9 +98,8 @@ static enum ist_code check_item(const struct ist_collection *c, const struct ist
 	if ((item->n_text_vectors > 0) != (item->text_vectors != NULL))
 		return ist_fail_at(err, IST_INVALID, "/vectors/texts", "vectors without a count");
 	if (item->n_texts > 0 && item->n_text_vectors > 0 && item->n_texts != item->n_text_vectors)
-		return ist_fail_at(err, IST_INVALID, "/vectors/texts",
-				   "%zu vectors for %zu texts", item->n_text_vectors,
-				   item->n_texts);
+		return ist_fail_at(err, IST_INVALID, "/vectors/texts", "%zu vectors for %zu texts",
+				   item->n_text_vectors, item->n_texts);
 	if (item->has_image && !ist_media_parse(item->image.sha256, picture))
 		return ist_fail_at(err, IST_INVALID, "/image/sha256",
 				   "not a SHA-256 in lower-case hexadecimal");
@@ -193,12 +193,11 @@ static void count(struct ist_counts *counts, const struct ist_item *item, int si
 	counts->images += sign * ist_item_has(item, IST_IMAGE);
 	counts->texts += sign * (int64_t)texts;
 	counts->labelled += sign * (item->label != NULL);
-	counts->featureless +=
-	    sign * (item->image_vector == NULL && item->n_text_vectors == 0);
+	counts->featureless += sign * (item->image_vector == NULL && item->n_text_vectors == 0);
 }
 
-enum ist_code ist_counts_apply(struct ist_db *db, int64_t collection,
-			       const struct ist_counts *d, struct ist_err *err)
+enum ist_code ist_counts_apply(struct ist_db *db, int64_t collection, const struct ist_counts *d,
+			       struct ist_err *err)
 {
 	return ist_db_run(db, IST_SQL_COLLECTION_COUNT, err, "iiiiiiii", collection, d->items,
 			  d->images, d->texts, d->labelled, d->triples, d->featureless,
@@ -209,8 +208,7 @@ static void release_picture(struct ist_released *released, const uint8_t *sha256
 {
 	if (released->n == released->cap) {
 		released->cap = released->cap * 2 + 16;
-		released->list =
-		    ist_resize(released->list, released->cap, sizeof(*released->list));
+		released->list = ist_resize(released->list, released->cap, sizeof(*released->list));
 	}
 	memcpy(released->list[released->n++], sha256, IST_SHA256_SIZE);
 }
@@ -325,12 +323,12 @@ static enum ist_code add_item(struct item_op *op, struct ist_db *db, const struc
 
 	if ((code = add_media(db, item, p, err)) != IST_OK)
 		return code;
-	code = ist_db_run(db, IST_SQL_ITEM_ADD, err, "itbbttiiiiii", c->id, item->id,
-			  p->fingerprint, sizeof(p->fingerprint),
-			  item->has_image ? p->picture : NULL, (size_t)IST_SHA256_SIZE,
-			  item->label, item->metadata, (int64_t)item->n_texts,
-			  (int64_t)(item->image_vector != NULL), (int64_t)item->n_text_vectors,
-			  given, created_us > 0 ? created_us : now, now);
+	code =
+	    ist_db_run(db, IST_SQL_ITEM_ADD, err, "itbbttiiiiii", c->id, item->id, p->fingerprint,
+		       sizeof(p->fingerprint), item->has_image ? p->picture : NULL,
+		       (size_t)IST_SHA256_SIZE, item->label, item->metadata, (int64_t)item->n_texts,
+		       (int64_t)(item->image_vector != NULL), (int64_t)item->n_text_vectors, given,
+		       created_us > 0 ? created_us : now, now);
 	if (code != IST_OK)
 		return code;
 	p->row = sqlite3_last_insert_rowid(db->sql);
@@ -373,8 +371,8 @@ static enum ist_code delete_present(struct item_op *op, struct ist_db *db, struc
 
 	if (there->row == 0)
 		return ist_fail(err, IST_NOT_FOUND, "no item %s", write->id);
-	code = ist_item_remove(c->store, db, c->id, there->row, true, &op->counts, &op->released,
-			       err);
+	code =
+	    ist_item_remove(c->store, db, c->id, there->row, true, &op->counts, &op->released, err);
 	write->status = IST_DELETED;
 	return code;
 }
@@ -386,7 +384,8 @@ static enum ist_code put_present(struct item_op *op, struct ist_db *db, struct i
 	struct ist_collection *c = op->collection;
 	enum ist_code code = IST_OK;
 
-	if (there->row != 0 && memcmp(there->fingerprint, p->fingerprint, IST_ITEM_FINGERPRINT) == 0) {
+	if (there->row != 0 &&
+	    memcmp(there->fingerprint, p->fingerprint, IST_ITEM_FINGERPRINT) == 0) {
 		write->status = IST_UNCHANGED;
 		return IST_OK;
 	}
@@ -399,8 +398,7 @@ static enum ist_code put_present(struct item_op *op, struct ist_db *db, struct i
 	return code;
 }
 
-static enum ist_code write_one(struct item_op *op, struct ist_db *db, size_t i,
-			       struct ist_err *err)
+static enum ist_code write_one(struct item_op *op, struct ist_db *db, size_t i, struct ist_err *err)
 {
 	struct ist_write *write = &op->writes[i];
 	struct prepared *p = &op->prepared[i];
@@ -434,7 +432,8 @@ static enum ist_code write_guarded(struct item_op *op, struct ist_db *db, size_t
 {
 	struct ist_write *write = &op->writes[i];
 	struct ist_counts counts = op->counts;
-	bool guard = write->item != NULL && write->item->has_image && write->item->image.data == NULL;
+	bool guard =
+	    write->item != NULL && write->item->has_image && write->item->image.data == NULL;
 	enum ist_code code = IST_OK;
 
 	if (guard)

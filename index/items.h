@@ -5,6 +5,7 @@
 #ifndef IST_INDEX_ITEMS_H
 #define IST_INDEX_ITEMS_H
 
+#include "core/base/buf.h"
 #include "index/db.h"
 #include "index/store.h"
 
@@ -45,8 +46,8 @@ struct ist_field_ids *ist_field_ids_create(void);
 void ist_field_ids_destroy(struct ist_field_ids *fields);
 void ist_field_ids_forget(struct ist_field_ids *fields);
 IST_CHECKED enum ist_code ist_field_ids_get(struct ist_field_ids *fields, struct ist_db *db,
-					int64_t collection, const char *path, int64_t *ret,
-					struct ist_err *err);
+					    int64_t collection, const char *path, int64_t *ret,
+					    struct ist_err *err);
 
 /* ---- changes inside a transaction ---- */
 /* What a transaction changed of a collection's counts. */
@@ -80,18 +81,17 @@ IST_CHECKED enum ist_code ist_item_read(struct ist_db *db, int64_t row, bool wit
 
 /* Rows with features, in order, for replays, builds and training sets. */
 struct ist_feature_block {
-	size_t n;		   /* rows */
+	size_t n; /* rows */
 	size_t cap[IST_N_MODALITIES], cap_rows;
-	int64_t *rows;		   /* (n) */
-	size_t *n_texts;	   /* (n) text vectors of the row */
+	int64_t *rows;	 /* (n) */
+	size_t *n_texts; /* (n) text vectors of the row */
 	size_t n_vectors[IST_N_MODALITIES];
-	int64_t *row_of[IST_N_MODALITIES];     /* (n_vectors[m]) */
-	uint32_t *ordinal[IST_N_MODALITIES];   /* (n_vectors[m]) */
-	float *x[IST_N_MODALITIES];		     /* (n_vectors[m], dim[m]) */
+	int64_t *row_of[IST_N_MODALITIES];   /* (n_vectors[m]) */
+	uint32_t *ordinal[IST_N_MODALITIES]; /* (n_vectors[m]) */
+	float *x[IST_N_MODALITIES];	     /* (n_vectors[m], dim[m]) */
 };
 /* The next rows > after and <= upto of the collection; n = 0 at the end. */
-IST_CHECKED enum ist_code ist_feature_block_read(struct ist_feature_block *block,
-						 struct ist_db *db,
+IST_CHECKED enum ist_code ist_feature_block_read(struct ist_feature_block *block, struct ist_db *db,
 						 const struct ist_collection *c, int64_t after,
 						 int64_t upto, struct ist_err *err);
 void ist_feature_block_finish(struct ist_feature_block *block);

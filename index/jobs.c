@@ -31,18 +31,17 @@ static enum ist_code run_add(struct ist_store *store, struct ist_db *db, void *u
 	enum ist_code code = IST_OK;
 
 	if (row->idempotency_key != NULL)
-		code = ist_db_int(db, IST_SQL_JOB_BY_KEY, 0, &known, err, "t",
-				  row->idempotency_key);
+		code =
+		    ist_db_int(db, IST_SQL_JOB_BY_KEY, 0, &known, err, "t", row->idempotency_key);
 	if (code == IST_OK && known != 0)
 		code = ist_fail(err, IST_CONFLICT, "a job with this idempotency key exists");
 	if (code != IST_OK)
 		return code;
 	op->now = ist_db_now();
-	code = ist_db_run(db, IST_SQL_JOB_ADD, err, "ttttttttiiii", row->kind,
-			  row->collection, row->state, row->request,
-			  row->progress != NULL ? row->progress : "{}", row->result, row->error,
-			  row->idempotency_key, (int64_t)row->attempts, op->now, row->started_us,
-			  row->finished_us);
+	code = ist_db_run(db, IST_SQL_JOB_ADD, err, "ttttttttiiii", row->kind, row->collection,
+			  row->state, row->request, row->progress != NULL ? row->progress : "{}",
+			  row->result, row->error, row->idempotency_key, (int64_t)row->attempts,
+			  op->now, row->started_us, row->finished_us);
 	op->number = sqlite3_last_insert_rowid(db->sql);
 	return code;
 }
@@ -73,8 +72,8 @@ static enum ist_code run_update(struct ist_store *store, struct ist_db *db, void
 	int64_t there;
 	enum ist_code code;
 
-	code = ist_db_run(db, IST_SQL_JOB_UPDATE, err, "itttttiii", op->number,
-			  op->expect_state, row->state, row->progress, row->result, row->error,
+	code = ist_db_run(db, IST_SQL_JOB_UPDATE, err, "itttttiii", op->number, op->expect_state,
+			  row->state, row->progress, row->result, row->error,
 			  (int64_t)row->attempts, row->started_us, row->finished_us);
 	if (code != IST_OK || sqlite3_changes(db->sql) > 0)
 		return code;
@@ -82,8 +81,7 @@ static enum ist_code run_update(struct ist_store *store, struct ist_db *db, void
 		return code;
 	if (there == 0)
 		return ist_fail(err, IST_NOT_FOUND, "no job %s", row->id);
-	return ist_fail(err, IST_CONFLICT, "the job %s is no longer %s", row->id,
-			op->expect_state);
+	return ist_fail(err, IST_CONFLICT, "the job %s is no longer %s", row->id, op->expect_state);
 }
 
 enum ist_code ist_jobs_update(struct ist_store *store, const struct ist_job_row *row,
@@ -161,8 +159,8 @@ enum ist_code ist_jobs_find_key(struct ist_store *store, const char *idempotency
 	int64_t number = 0;
 
 	if (code == IST_OK)
-		code = ist_db_int(lease.db, IST_SQL_JOB_BY_KEY, 0, &number, err, "t",
-				  idempotency_key);
+		code =
+		    ist_db_int(lease.db, IST_SQL_JOB_BY_KEY, 0, &number, err, "t", idempotency_key);
 	if (code == IST_OK)
 		code = get(lease.db, number, arena, ret, &found, err);
 	if (code == IST_OK && !found)

@@ -32,9 +32,9 @@ static void embed_each(const struct ist_model *model, enum ist_modality m,
 		if (writes[i].item == NULL)
 			continue;
 		x = features_of(writes[i].item, m, &count);
-		if (count > 0 && ist_model_embed(model, m, x, count,
-						 e->x[m] + e->at[m][i] * model->dim[m],
-						 NULL) != IST_OK)
+		if (count > 0 &&
+		    ist_model_embed(model, m, x, count, e->x[m] + e->at[m][i] * model->dim[m],
+				    NULL) != IST_OK)
 			e->failed[i] = true;
 	}
 }
@@ -110,8 +110,8 @@ void ist_live_begin(struct ist_collection *c, struct ist_live_change *change)
 }
 
 /* The model changed between the embedding and the commit: once more, here. */
-static bool append_again(struct ist_generation *g, enum ist_modality m, int64_t row,
-			 const float *x, size_t n)
+static bool append_again(struct ist_generation *g, enum ist_modality m, int64_t row, const float *x,
+			 size_t n)
 {
 	const struct ist_model *model = ist_generation_model(g);
 	ist_autofree float *y = ist_alloc_aligned(n * model->dim[m], sizeof(float));
@@ -313,7 +313,8 @@ static enum ist_code run_merge(struct ist_store *store, struct ist_db *db, void 
 	if (code == IST_OK && m->collection->generation != m->old)
 		code = ist_fail(err, IST_CANCELLED, "another model became active");
 	if (code == IST_OK)
-		code = ist_generation_record(db, m->collection->id, m->model, m->id, m->merged, err);
+		code =
+		    ist_generation_record(db, m->collection->id, m->model, m->id, m->merged, err);
 	return code;
 }
 

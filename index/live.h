@@ -49,7 +49,7 @@ IST_CHECKED enum ist_code ist_built_load(struct ist_built *built, struct ist_col
 /* From the stored features, with a base over all that is there. */
 IST_CHECKED enum ist_code ist_built_make(struct ist_built *built, struct ist_collection *c,
 					 int64_t model, const struct ist_train_hooks *hooks,
-					 int64_t *ret_id, struct ist_err *err);
+					 struct ist_err *err);
 /* On the writer: the last rows, then the swap. The old generation goes to *ret_old. */
 void ist_built_adopt(struct ist_built *built, struct ist_db *db, struct ist_collection *c,
 		     int64_t model, struct ist_built *ret_old);

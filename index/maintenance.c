@@ -238,8 +238,8 @@ static void serve(struct ist_collection *c)
 	c->want_load = c->want_merge = false;
 	code = ist_live_merge(c, false, &err);
 	if (code != IST_OK && code != IST_CANCELLED && code != IST_NOT_FOUND)
-		ist_store_event(c->store, IST_EVENT_WARNING,
-				merge ? "merge_failed" : "load_failed", "%s", err.text);
+		ist_store_event(c->store, IST_EVENT_WARNING, merge ? "merge_failed" : "load_failed",
+				"%s", err.text);
 }
 
 /* Sleeps until something is wanted; false: the end. */

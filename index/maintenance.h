@@ -8,8 +8,7 @@
 #include "index/store_internal.h"
 
 IST_CHECKED enum ist_code ist_maintenance_create(struct ist_store *store,
-						 struct ist_maintenance **ret,
-						 struct ist_err *err);
+						 struct ist_maintenance **ret, struct ist_err *err);
 void ist_maintenance_destroy(struct ist_maintenance *m); /* after store->stopping */
 void ist_maintenance_want_load(struct ist_collection *c);
 void ist_maintenance_want_merge(struct ist_collection *c);

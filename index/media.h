@@ -20,7 +20,7 @@ struct ist_pins {
 	struct ist_pin {
 		uint8_t sha256[IST_SHA256_SIZE];
 		size_t n;
-	} *list;
+	} * list;
 	size_t n, cap;
 };
 void ist_pins_init(struct ist_pins *pins);

@@ -144,10 +144,11 @@ enum ist_code ist_migrate(sqlite3 *db, const struct ist_migration *list, const c
 	struct ist_migrate_report report = {.to = last_of(list)};
 	enum ist_code code;
 
-	code = run(db,
-		   "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, "
-		   "name TEXT NOT NULL, checksum TEXT NOT NULL, applied_us INTEGER NOT NULL) STRICT",
-		   err);
+	code =
+	    run(db,
+		"CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, "
+		"name TEXT NOT NULL, checksum TEXT NOT NULL, applied_us INTEGER NOT NULL) STRICT",
+		err);
 	if (code == IST_OK)
 		code = check_applied(db, list, &report.from, err);
 	if (code == IST_OK && report.from > 0 && report.from < report.to)

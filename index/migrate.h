@@ -10,16 +10,16 @@
 #include "core/base/error.h"
 
 struct ist_migration {
-	int number;	      /* 1, 2, … without gaps */
-	const char *name;     /* of the file, without number and ending */
+	int number;	  /* 1, 2, … without gaps */
+	const char *name; /* of the file, without number and ending */
 	const char *sql;
 	const char *checksum; /* SHA-256 of the text, hexadecimal */
 };
 extern const struct ist_migration ist_migrations[]; /* ends with number 0 */
 
 struct ist_migrate_report {
-	int from, to;	    /* schema before and after; equal: nothing was done */
-	char backup[512];   /* path of the backup, "" if none was needed */
+	int from, to;	  /* schema before and after; equal: nothing was done */
+	char backup[512]; /* path of the backup, "" if none was needed */
 };
 /*
  * Brings the database to the last step of `list`, all in one transaction. One that holds an older

@@ -229,10 +229,8 @@ void ist_cache_put(struct ist_collection *c, int64_t model, struct ist_built *bu
 
 	pthread_mutex_lock(&c->cache_lock);
 	if (find(c, model) == NULL && (slot = make_room(c)) != NULL && !c->deleted) {
-		*slot = (struct ist_cached_model){.state = IST_CACHE_HERE,
-						  .model = model,
-						  .built = *built,
-						  .used = ++c->clock};
+		*slot = (struct ist_cached_model){
+		    .state = IST_CACHE_HERE, .model = model, .built = *built, .used = ++c->clock};
 		*built = (struct ist_built){0};
 	}
 	pthread_mutex_unlock(&c->cache_lock);

@@ -222,8 +222,8 @@ static enum ist_code run_report(struct ist_store *store, struct ist_db *db, void
 	return code;
 }
 
-enum ist_code ist_models_set_report(struct ist_collection *c, const char *id,
-				    const json_t *report, struct ist_err *err)
+enum ist_code ist_models_set_report(struct ist_collection *c, const char *id, const json_t *report,
+				    struct ist_err *err)
 {
 	ist_autofree char *text = json_dumps(report, JSON_COMPACT | JSON_ENCODE_ANY);
 	struct report_op op = {c, ist_model_number(id), text != NULL ? text : "null"};
@@ -254,8 +254,8 @@ static enum ist_code run_delete(struct ist_store *store, struct ist_db *db, void
 	if (code == IST_OK && sqlite3_changes(db->sql) == 0)
 		code = ist_fail(err, IST_NOT_FOUND, "no model m_%" PRId64, op->number);
 	if (code == IST_OK)
-		code = ist_db_run(db, IST_SQL_GENERATIONS_REMOVE, err, "ii", collection,
-				  op->number);
+		code =
+		    ist_db_run(db, IST_SQL_GENERATIONS_REMOVE, err, "ii", collection, op->number);
 	return code;
 }
 
@@ -285,8 +285,8 @@ enum ist_code ist_models_load(struct ist_collection *c, const char *id, struct i
 	enum ist_code code = ist_collection_take(c, &lease, err);
 
 	if (code == IST_OK && number > 0)
-		code = ist_db_int(lease.db, IST_SQL_MODEL_EXISTS, 0, &there, err, "ii", c->id,
-				  number);
+		code =
+		    ist_db_int(lease.db, IST_SQL_MODEL_EXISTS, 0, &there, err, "ii", c->id, number);
 	if (code != IST_OK)
 		return code;
 	return there ? ist_live_model(c, number, ret, err) : unknown(id, err);
@@ -299,8 +299,8 @@ enum ist_code ist_models_previous(struct ist_collection *c, char ret_id[32], str
 	enum ist_code code = ist_collection_take(c, &lease, err);
 
 	if (code == IST_OK)
-		code = ist_db_int(lease.db, IST_SQL_ACTIVATION_LATEST, -1, &replaced, err, "i",
-				  c->id);
+		code =
+		    ist_db_int(lease.db, IST_SQL_ACTIVATION_LATEST, -1, &replaced, err, "i", c->id);
 	if (code != IST_OK)
 		return code;
 	if (replaced < 0)
@@ -309,8 +309,8 @@ enum ist_code ist_models_previous(struct ist_collection *c, char ret_id[32], str
 		code = ist_db_int(lease.db, IST_SQL_MODEL_EXISTS, 0, &there, err, "ii", c->id,
 				  replaced);
 	if (code == IST_OK && there == 0)
-		return ist_fail(err, IST_CONFLICT, "m_%" PRId64 ", which was active before, is deleted",
-				replaced);
+		return ist_fail(err, IST_CONFLICT,
+				"m_%" PRId64 ", which was active before, is deleted", replaced);
 	if (code == IST_OK)
 		ist_model_id(replaced, ret_id);
 	return code;

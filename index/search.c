@@ -259,8 +259,8 @@ static void fill_hit(struct query *q, const struct candidate *c, struct ist_hit 
 	hit->embedding = NULL;
 	if (!q->search->with_vectors)
 		return;
-	embedding = ist_generation_vector(q->generation, q->mark, c->modality, c->hit.row,
-					  c->hit.ordinal);
+	embedding =
+	    ist_generation_vector(q->generation, q->mark, c->modality, c->hit.row, c->hit.ordinal);
 	if (embedding == NULL)
 		return;
 	copy = ist_arena_alloc(q->arena, dim, sizeof(*copy));
@@ -281,8 +281,7 @@ static enum ist_code read_hits(struct query *q, struct ist_hit *ret, size_t *ret
 		struct ist_hit *hit = &ret[n];
 		bool found = true;
 
-		if (i >= tied_until &&
-		    (code = order_ties(q, i, &tied_until, err)) != IST_OK)
+		if (i >= tied_until && (code = order_ties(q, i, &tied_until, err)) != IST_OK)
 			break;
 		/* The tie may go on in what was not asked for yet. */
 		if (tied_until == q->n && !q->exhausted && q->n < TIE_LIMIT + s->limit + s->offset)

@@ -66,8 +66,8 @@ struct ist_built {
 /* A model that is not active but was asked for; kept up to date at each use. */
 struct ist_cached_model {
 	enum { IST_CACHE_FREE, IST_CACHE_LOADING, IST_CACHE_HERE, IST_CACHE_FAILED } state;
-	int64_t model; /* 0: identity */
-	struct ist_err err; /* FAILED: told once */
+	int64_t model;		/* 0: identity */
+	struct ist_err err;	/* FAILED: told once */
 	struct ist_built built; /* HERE */
 	uint64_t version, used; /* of the collection at the latest catching up; a clock */
 };
@@ -98,7 +98,7 @@ struct ist_collection {
 	struct ist_cached_model cached[IST_CACHED_MODELS];
 	uint64_t clock;
 
-	pthread_mutex_t lock; /* guards all below; held for moments only */
+	pthread_mutex_t lock;		   /* guards all below; held for moments only */
 	struct ist_generation *generation; /* NULL: not loaded yet */
 	int64_t model;			   /* of the live generation; 0: identity */
 	int64_t last_row;		   /* the last one in it; changed by the writer only */
@@ -112,8 +112,8 @@ struct ist_collection {
 	uint64_t filter_clock;
 };
 
-void ist_store_event(struct ist_store *store, int level, const char *event, const char *format,
-		     ...) IST_PRINTF(4, 5);
+void ist_store_event(struct ist_store *store, int level, const char *event, const char *format, ...)
+    IST_PRINTF(4, 5);
 enum { IST_EVENT_INFO, IST_EVENT_WARNING, IST_EVENT_ERROR };
 
 /* IST_NOT_FOUND once it is deleted; else a connection of the pool. */
@@ -130,11 +130,10 @@ char *ist_generation_folder(const struct ist_store *store, int64_t id);
 char *ist_model_folder(const struct ist_store *store, int64_t number);
 
 /* Runs one operation on the writer. */
-IST_CHECKED enum ist_code ist_store_write(struct ist_store *store,
-					  enum ist_code (*run)(struct ist_store *, struct ist_db *,
-							       void *, struct ist_err *),
-					  void (*publish)(struct ist_store *, struct ist_db *,
-							  void *),
-					  void *user, size_t weight, struct ist_err *err);
+IST_CHECKED enum ist_code
+ist_store_write(struct ist_store *store,
+		enum ist_code (*run)(struct ist_store *, struct ist_db *, void *, struct ist_err *),
+		void (*publish)(struct ist_store *, struct ist_db *, void *), void *user,
+		size_t weight, struct ist_err *err);
 
 #endif

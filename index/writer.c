@@ -13,7 +13,7 @@
 #include "index/vectors.h"
 
 enum {
-	BATCH_WEIGHT = 2000,	  /* items in one transaction, about */
+	BATCH_WEIGHT = 2000,	 /* items in one transaction, about */
 	CHECKPOINT_PAGES = 8192, /* of the WAL: 32 MB */
 };
 
@@ -221,8 +221,8 @@ static int count_pages(void *user, sqlite3 *sql, const char *name, int pages)
 	return SQLITE_OK;
 }
 
-enum ist_code ist_writer_create(struct ist_store *store, struct ist_db *db,
-				struct ist_writer **ret, struct ist_err *err)
+enum ist_code ist_writer_create(struct ist_store *store, struct ist_db *db, struct ist_writer **ret,
+				struct ist_err *err)
 {
 	struct ist_writer *w = ist_alloc(1, sizeof(*w));
 
