@@ -292,7 +292,7 @@ enum ist_code ist_measure(const struct ist_model *model, const struct ist_pairs 
 			  const struct ist_trial *trial, const struct ist_train_hooks *hooks,
 			  struct ist_figures *ret, struct ist_err *err)
 {
-	enum ist_modality from = trial->from, to = ist_modality_other(from);
+	enum ist_modality from = trial->from, to = trial->to;
 	size_t dim = model->dim[from], n = trial->n_queries, n_gallery = trial->n_gallery;
 	ist_autofree float *queries = NULL, *gallery = NULL, *similarity = NULL;
 	ist_auto(rankers_finish) struct rankers rankers = {0};

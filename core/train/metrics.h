@@ -34,7 +34,7 @@ extern const char *const ist_metric_names[IST_N_METRICS]; /* "map_all", … */
 
 /* What is ranked against what in one direction. */
 struct ist_trial {
-	enum ist_modality from;
+	enum ist_modality from, to; /* of the queries, of the gallery */
 	size_t n_queries, n_gallery;
 	uint32_t *query, *gallery; /* the pair whose feature it is */
 	int32_t *query_label, *gallery_label;
@@ -52,9 +52,9 @@ struct ist_figures {
 	size_t n_clusters;
 };
 
-/* All pairs of a part; a sample of its items where they are too many. */
+/* All pairs of a part; a sample of its items where they are more than max_gallery pairs. */
 void ist_trial_init(struct ist_trial *trial, const struct ist_pairs *pairs, enum ist_part part,
-		    enum ist_modality from);
+		    enum ist_modality from, enum ist_modality to, size_t max_gallery);
 void ist_trial_finish(struct ist_trial *trial);
 
 void ist_figures_init(struct ist_figures *figures, const struct ist_trial *trial);

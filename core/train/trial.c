@@ -61,7 +61,8 @@ static uint32_t *number_items(const struct ist_pairs *pairs, enum ist_part part,
 }
 
 /* Leaves out whole items, in a fixed random order, until the gallery is small enough. */
-static void sample_items(uint32_t *number, size_t n, size_t n_items, size_t n_pairs)
+static void sample_items(uint32_t *number, size_t n, size_t n_items, size_t n_pairs,
+			 size_t max_pairs)
 {
 	ist_autofree uint32_t *order = ist_alloc_raw(n_items, sizeof(*order));
 	ist_autofree uint32_t *size = ist_alloc(n_items, sizeof(*size));
@@ -75,7 +76,7 @@ static void sample_items(uint32_t *number, size_t n, size_t n_items, size_t n_pa
 		order[i] = (uint32_t)i;
 	ist_rng_init(&rng, 0, "evaluation items");
 	ist_rng_permute(&rng, order, n_items);
-	for (size_t i = 0; i < n_items && n_pairs > IST_MAX_GALLERY; i++) {
+	for (size_t i = 0; i < n_items && n_pairs > max_pairs; i++) {
 		n_pairs -= size[order[i]];
 		size[order[i]] = 0;
 	}
@@ -149,17 +150,17 @@ static void count_relevant(struct ist_trial *trial, size_t n_classes)
 }
 
 void ist_trial_init(struct ist_trial *trial, const struct ist_pairs *pairs, enum ist_part part,
-		    enum ist_modality from)
+		    enum ist_modality from, enum ist_modality to, size_t max_gallery)
 {
 	ist_autofree uint32_t *number = NULL;
 	size_t n_pairs = 0;
 
-	*trial = (struct ist_trial){.from = from};
+	*trial = (struct ist_trial){.from = from, .to = to};
 	number = number_items(pairs, part, &trial->n_items);
 	for (size_t i = 0; i < pairs->n; i++)
 		n_pairs += number[i] != NONE;
-	if (n_pairs > IST_MAX_GALLERY)
-		sample_items(number, pairs->n, trial->n_items, n_pairs);
+	if (n_pairs > max_gallery)
+		sample_items(number, pairs->n, trial->n_items, n_pairs, max_gallery);
 	trial->n_queries = list_pairs(number, pairs->n, trial->n_items, from, &trial->query);
 	trial->n_gallery =
 	    list_pairs(number, pairs->n, trial->n_items, ist_modality_other(from), &trial->gallery);

@@ -1,0 +1,331 @@
+/*
+ * ist_train: checks, the method's own training, the choice of a similarity on validation,
+ * calibration, and the report. The test part is read by the report only, after everything has
+ * been decided. The caller's hooks are passed down through a stage that scales its progress.
+ */
+#include "core/train/train.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/base/hash.h"
+#include "core/base/memory.h"
+#include "core/methods/linalg.h"
+#include "core/train/baselines.h"
+#include "core/train/calibrate.h"
+#include "core/train/report.h"
+
+#define MIN_TRAIN 10 /* pairs */
+#define MIN_TEST 2   /* items */
+#define HASH_BLOCK ((size_t)16 << 20)
+
+/* What part of the whole each stage takes. */
+#define SHARE_METHOD 0.75
+#define SHARE_BASELINES 0.95
+
+/* ---- checks ---- */
+
+static size_t count_part(const struct ist_pairs *pairs, enum ist_part part, bool labelled)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < pairs->n; i++)
+		n += pairs->part[i] == part && (!labelled || pairs->label[i] >= 0);
+	return n;
+}
+
+static size_t count_items(const struct ist_pairs *pairs, enum ist_part part)
+{
+	struct ist_trial trial;
+	size_t n;
+
+	ist_trial_init(&trial, pairs, part, IST_IMAGE, IST_TEXT, IST_MAX_GALLERY);
+	n = trial.n_queries;
+	ist_trial_finish(&trial);
+	return n;
+}
+
+static size_t count_classes(const struct ist_pairs *pairs)
+{
+	ist_autofree uint8_t *seen = ist_alloc(pairs->n_classes, 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < pairs->n; i++) {
+		if (pairs->part[i] == IST_TRAIN && pairs->label[i] >= 0 && !seen[pairs->label[i]]) {
+			seen[pairs->label[i]] = 1;
+			n++;
+		}
+	}
+	return n;
+}
+
+enum ist_code ist_train_check(const struct ist_method *method, const struct ist_pairs *pairs,
+			      struct ist_err *err)
+{
+	bool labelled = (method->needs & IST_NEEDS_LABELS) != 0;
+	size_t n = count_part(pairs, IST_TRAIN, labelled);
+
+	if (n < MIN_TRAIN)
+		return ist_fail(err, IST_NOT_ENOUGH_DATA,
+				"%zu %spairs of image and text to train on, %d are needed", n,
+				labelled ? "labelled " : "", MIN_TRAIN);
+	if (labelled && count_classes(pairs) < 2)
+		return ist_fail(err, IST_NOT_ENOUGH_DATA,
+				"%s learns from labels: the training part has %zu, 2 are needed",
+				method->name, count_classes(pairs));
+	n = count_items(pairs, IST_TEST);
+	if (n < MIN_TEST)
+		return ist_fail(err, IST_NOT_ENOUGH_DATA,
+				"%zu items held out to measure on, %d are needed", n, MIN_TEST);
+	return IST_OK;
+}
+
+enum ist_code ist_train_check_params(const struct ist_method *method, const json_t *params,
+				     bool has_validation, struct ist_err *err)
+{
+	const char *const *names = ist_method_similarities(method);
+
+	if (has_validation)
+		return IST_OK;
+	if (names != NULL && ist_param_is_null(params, "similarity"))
+		return ist_fail_at(err, IST_INVALID, "/similarity",
+				   "must be named: without a validation part it cannot be chosen");
+	if (ist_param_int(params, "patience") > 0)
+		return ist_fail_at(err, IST_INVALID, "/patience",
+				   "must be 0: without a validation part nothing can stop early");
+	return IST_OK;
+}
+
+/* ---- stages ---- */
+
+struct stage {
+	const struct ist_train_hooks *outer;
+	double from, to;
+	const struct ist_trials *validation;
+};
+
+static void stage_progress(void *user, double fraction, const char *name)
+{
+	const struct stage *stage = user;
+
+	if (stage->outer->progress != NULL)
+		stage->outer->progress(stage->outer->user,
+				       stage->from + (stage->to - stage->from) * fraction, name);
+}
+
+static void stage_curve(void *user, const char *name, double step, double value)
+{
+	const struct stage *stage = user;
+
+	if (stage->outer->curve != NULL)
+		stage->outer->curve(stage->outer->user, name, step, value);
+}
+
+static bool stage_stop(void *user)
+{
+	const struct stage *stage = user;
+
+	return ist_stopped(stage->outer);
+}
+
+static double stage_validate(void *user, const struct ist_model *model)
+{
+	const struct stage *stage = user;
+	const struct ist_train_hooks hooks = {.user = user, .stop = stage_stop};
+	double figure = NAN;
+
+	if (stage->validation->direction[IST_IMAGE].n_queries == 0 || !model->crosses ||
+	    ist_trials_figure(stage->validation, model, &hooks, &figure, NULL) != IST_OK)
+		return NAN;
+	return figure;
+}
+
+static struct ist_train_hooks stage_hooks(struct stage *stage, double from, double to)
+{
+	stage->from = from;
+	stage->to = to;
+	return (struct ist_train_hooks){
+	    .user = stage,
+	    .progress = stage_progress,
+	    .curve = stage_curve,
+	    .stop = stage_stop,
+	    .validate = stage_validate,
+	};
+}
+
+/* ---- what it learned from ---- */
+
+/* SHA-256 over the digests of blocks, so that the poll comes often. */
+static enum ist_code add_digest(const void *data, size_t len, uint8_t state[IST_SHA256_SIZE],
+				const struct ist_train_hooks *hooks, struct ist_err *err)
+{
+	for (size_t at = 0; at < len; at += HASH_BLOCK) {
+		uint8_t both[2 * IST_SHA256_SIZE];
+
+		memcpy(both, state, IST_SHA256_SIZE);
+		ist_sha256((const char *)data + at, IST_MIN(len - at, HASH_BLOCK),
+			   both + IST_SHA256_SIZE);
+		ist_sha256(both, sizeof(both), state);
+		if (ist_stopped(hooks))
+			return ist_fail(err, IST_CANCELLED, "cancelled");
+	}
+	return IST_OK;
+}
+
+static enum ist_code fingerprint(const struct ist_pairs *pairs, const struct ist_train_hooks *hooks,
+				 json_t **ret, struct ist_err *err)
+{
+	uint8_t state[IST_SHA256_SIZE] = {0};
+	char hex[IST_SHA256_HEX];
+	enum ist_code code = IST_OK;
+
+	for (int m = 0; m < IST_N_MODALITIES && code == IST_OK; m++)
+		code = add_digest(pairs->x[m], pairs->n * pairs->dim[m] * sizeof(float), state,
+				  hooks, err);
+	if (code == IST_OK)
+		code =
+		    add_digest(pairs->label, pairs->n * sizeof(*pairs->label), state, hooks, err);
+	if (code == IST_OK)
+		code = add_digest(pairs->part, pairs->n, state, hooks, err);
+	if (code != IST_OK)
+		return code;
+	ist_hex(state, sizeof(state), hex);
+	*ret = json_pack("{s:s, s:I, s:I, s:I, s:I}", "fingerprint", hex, "pairs",
+			 (json_int_t)pairs->n, "classes", (json_int_t)pairs->n_classes, "train",
+			 (json_int_t)count_part(pairs, IST_TRAIN, false), "validation",
+			 (json_int_t)count_part(pairs, IST_VALIDATION, false));
+	return IST_OK;
+}
+
+/* ---- the choice of a similarity ---- */
+
+/* Measures each way to rank on validation and keeps the best in *model. */
+static enum ist_code choose(const struct ist_trials *validation, const char *const *names,
+			    const struct ist_train_hooks *hooks, struct ist_model **model,
+			    json_t *table, struct ist_err *err)
+{
+	ist_auto(ist_model_unref_ptr) struct ist_model *best = NULL;
+	double best_figure = -1;
+
+	for (size_t i = 0; names[i] != NULL; i++) {
+		ist_auto(ist_model_unref_ptr) struct ist_model *variant = NULL;
+		double figure = 0;
+		enum ist_code code = (*model)->method->variant(*model, names[i], &variant, err);
+
+		if (code == IST_OK)
+			code = ist_trials_figure(validation, variant, hooks, &figure, err);
+		if (code != IST_OK)
+			return code;
+		json_object_set_new(table, names[i], json_real(round(figure * 1e6) / 1e6));
+		if (figure <= best_figure)
+			continue;
+		best_figure = figure;
+		ist_model_unref(best);
+		best = ist_steal(&variant);
+	}
+	ist_model_unref(*model);
+	*model = ist_steal(&best);
+	return IST_OK;
+}
+
+/* ---- the whole ---- */
+
+struct training {
+	const struct ist_method *method;
+	const struct ist_pairs *pairs;
+	json_t *params;
+	uint64_t seed;
+	struct ist_trials validation, test;
+	struct ist_model *model;
+	json_t *report;
+};
+
+static void training_finish(struct training *t)
+{
+	ist_trials_finish(&t->validation);
+	ist_trials_finish(&t->test);
+	ist_model_unref(t->model);
+	json_decref(t->report);
+}
+
+static enum ist_code learn(struct training *t, const struct ist_train_hooks *outer,
+			   const struct ist_train_hooks *hooks, struct ist_err *err)
+{
+	const char *const *names = ist_method_similarities(t->method);
+	bool choosing = names != NULL && ist_param_is_null(t->params, "similarity");
+	struct ist_train_hooks own = *hooks;
+	json_t *data = NULL;
+	enum ist_code code;
+
+	own.checkpoint_dir = outer->checkpoint_dir;
+	code = fingerprint(t->pairs, hooks, &data, err);
+	if (code == IST_OK)
+		code = t->method->train(t->pairs, t->params, t->seed, &own, &t->model, err);
+	if (code == IST_OK && choosing) {
+		json_t *table = json_object();
+
+		json_object_set_new(t->report, "validation", table);
+		code = choose(&t->validation, names, hooks, &t->model, table, err);
+		if (code == IST_OK)
+			json_object_set(t->params, "similarity",
+					json_object_get(t->model->params, "similarity"));
+	}
+	if (code != IST_OK) {
+		json_decref(data);
+		return code;
+	}
+	json_decref(t->model->data);
+	t->model->data = data;
+	return ist_calibrate(t->model, t->pairs, hooks, err);
+}
+
+static enum ist_code report(struct training *t, struct stage *stage, struct ist_err *err)
+{
+	struct ist_train_hooks hooks = stage_hooks(stage, SHARE_METHOD, SHARE_BASELINES);
+	json_t *baselines = NULL;
+	enum ist_code code;
+
+	code = ist_baselines(&t->test, t->seed, &hooks, &baselines, err);
+	if (code != IST_OK)
+		return code;
+	json_object_set_new(t->report, "baselines", baselines);
+	hooks = stage_hooks(stage, SHARE_BASELINES, 1);
+	stage_progress(stage, 0, "measuring on held-out items");
+	code = ist_report_trials(&t->test, &hooks, t->report, err);
+	if (code == IST_OK && t->model->crosses)
+		code = ist_report_model(&t->test, t->model, &hooks, t->report, err);
+	return code;
+}
+
+enum ist_code ist_train(const struct ist_method *method, const struct ist_pairs *pairs,
+			json_t *params, uint64_t seed, const struct ist_train_hooks *hooks,
+			struct ist_model **ret, json_t **ret_report, struct ist_err *err)
+{
+	static const struct ist_train_hooks none;
+	ist_auto(training_finish) struct training t = {
+	    .method = method, .pairs = pairs, .params = params, .seed = seed};
+	struct stage stage = {.outer = hooks != NULL ? hooks : &none, .validation = &t.validation};
+	struct ist_train_hooks inner = stage_hooks(&stage, 0, SHARE_METHOD);
+	enum ist_code code;
+
+	if (method->train == NULL)
+		return ist_fail(err, IST_INVALID, "%s cannot be trained", method->name);
+	code = ist_train_check(method, pairs, err);
+	if (code == IST_OK)
+		code = ist_train_check_params(method, params,
+					      count_part(pairs, IST_VALIDATION, false) > 0, err);
+	if (code != IST_OK)
+		return code;
+	ist_trials_init(&t.validation, pairs, IST_VALIDATION);
+	ist_trials_init(&t.test, pairs, IST_TEST);
+	t.report = json_pack("{s:n}", "validation");
+	code = learn(&t, stage.outer, &inner, err);
+	if (code == IST_OK)
+		code = report(&t, &stage, err);
+	if (code != IST_OK)
+		return code;
+	stage_progress(&stage, 1, "done");
+	*ret = ist_steal(&t.model);
+	*ret_report = ist_steal(&t.report);
+	return IST_OK;
+}
