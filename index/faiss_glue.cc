@@ -79,6 +79,15 @@ struct WordsSelector : faiss::IDSelector {
 	}
 };
 
+/* Where each level's links begin: rising from 0, one more than there are levels to draw. */
+bool level_table_is_sound(const faiss::HNSW &graph)
+{
+	const std::vector<int> &at = graph.cum_nneighbor_per_level;
+
+	return at.size() >= 2 && at[0] == 0 && at.size() == graph.assign_probas.size() + 1 &&
+	       at.back() < (1 << 20) && std::is_sorted(at.begin(), at.end());
+}
+
 bool links_are_sound(const faiss::HNSW &graph, size_t n)
 {
 	size_t n_levels = graph.cum_nneighbor_per_level.size();
@@ -172,7 +181,12 @@ const float *ist_faiss_data(const FaissIndex *index)
 {
 	const faiss::IndexFlat *storage = storage_of(index);
 
-	return storage != nullptr ? storage->get_xb() : nullptr;
+	return storage != nullptr && storage->ntotal > 0 ? storage->get_xb() : nullptr;
+}
+
+bool ist_faiss_is_flat(const FaissIndex *index)
+{
+	return dynamic_cast<const faiss::IndexFlat *>(as_index(index)) != nullptr;
 }
 
 bool ist_faiss_is_hnsw(const FaissIndex *index)
@@ -197,7 +211,8 @@ bool ist_faiss_graph_is_sound(const FaissIndex *index)
 	const faiss::HNSW &graph = hnsw->hnsw;
 	size_t n = (size_t)hnsw->ntotal;
 
-	if (graph.levels.size() != n || graph.offsets.size() != n + 1 || graph.offsets[0] != 0 ||
+	if (!level_table_is_sound(graph) || graph.levels.size() != n ||
+	    graph.offsets.size() != n + 1 || graph.offsets[0] != 0 ||
 	    graph.offsets[n] != graph.neighbors.size())
 		return false;
 	if (n == 0)

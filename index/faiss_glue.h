@@ -35,8 +35,9 @@ IST_CHECKED enum ist_code ist_faiss_hnsw_new(int dim, int n_links, int ef_constr
 IST_CHECKED enum ist_code ist_faiss_clone(const FaissIndex *index, FaissIndex **ret,
 					  struct ist_err *err);
 IST_CHECKED enum ist_code ist_faiss_reserve(FaissIndex *index, size_t n, struct ist_err *err);
-/* Of a flat or an HNSW index: (n, dim). NULL for any other kind. */
+/* Of a flat or an HNSW index: (n, dim). NULL where there are none. */
 const float *ist_faiss_data(const FaissIndex *index);
+bool ist_faiss_is_flat(const FaissIndex *index);
 bool ist_faiss_is_hnsw(const FaissIndex *index);
 void ist_faiss_graph_of(const FaissIndex *index, struct ist_faiss_graph *ret);
 /* Whether sizes and links fit together, so that a walk stays within the arrays. */

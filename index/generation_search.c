@@ -175,8 +175,10 @@ static size_t find_in_fresh(struct search *search, size_t want)
 		scan_segments(search, &scan);
 	for (size_t i = 0; search->rows != NULL && i < search->n_fresh_list; i++) {
 		struct ist_fresh_place at = ist_fresh_at(search->fresh, (size_t)list[i]);
+		const float *x = at.segment->x + at.offset * search->fresh->dim;
 
-		ist_scan_push(&scan, at.segment->x + at.offset * search->fresh->dim, list[i]);
+		ist_prefetch(x, search->fresh->dim);
+		ist_scan_push(&scan, x, list[i]);
 	}
 	return ist_scan_finish(&scan);
 }

@@ -32,7 +32,7 @@ const struct ist_vector_kind *ist_vector_kind_for(size_t n, size_t dim)
 	const struct ist_vector_kind *best = ist_vector_kinds[0];
 
 	for (size_t i = 1; ist_vector_kinds[i] != NULL; i++)
-		if (n * dim >= ist_vector_kinds[i]->from)
+		if (n * (dim + IST_VECTOR_COST) >= ist_vector_kinds[i]->from)
 			best = ist_vector_kinds[i];
 	return best;
 }
@@ -182,8 +182,10 @@ enum ist_code ist_vectors_scan(const struct ist_vectors *v, const float *query, 
 		if (positions[i] < 0 || (size_t)positions[i] >= v->n)
 			return ist_fail(err, IST_INTERNAL, "no position %lld",
 					(long long)positions[i]);
-		if (words == NULL || ist_bit(words, (size_t)positions[i]))
-			ist_scan_push(&scan, ist_vectors_at(v, positions[i]), positions[i]);
+		if (words != NULL && !ist_bit(words, (size_t)positions[i]))
+			continue;
+		ist_prefetch(ist_vectors_at(v, positions[i]), v->dim);
+		ist_scan_push(&scan, ist_vectors_at(v, positions[i]), positions[i]);
 	}
 	*ret_n = ist_scan_finish(&scan);
 	return IST_OK;

@@ -36,7 +36,7 @@ struct ist_bitset {
 struct ist_vector_kind {
 	const char *name; /* "flat", "hnsw": the word in files and in the API */
 	bool exact;
-	size_t from; /* chosen automatically from this many floats (vectors x dim) on; measured */
+	size_t from; /* chosen automatically where a scan costs this much; measured. See kind_for */
 	enum ist_code (*create)(struct ist_vectors *v, struct ist_err *err);
 	void (*destroy)(struct ist_vectors *v);
 	enum ist_code (*add)(struct ist_vectors *v, const float *x, size_t n, struct ist_err *err);
@@ -54,7 +54,10 @@ struct ist_vector_kind {
 };
 extern const struct ist_vector_kind *const ist_vector_kinds[]; /* ends with NULL */
 const struct ist_vector_kind *ist_vector_kind_find(const char *name);
-const struct ist_vector_kind *ist_vector_kind_for(size_t n, size_t dim); /* automatic choice */
+/* The automatic choice: the last kind whose `from` is at most n * (dim + IST_VECTOR_COST), which is
+ * what scanning n vectors costs, in floats: each has a cost beside its arithmetic. */
+#define IST_VECTOR_COST 32
+const struct ist_vector_kind *ist_vector_kind_for(size_t n, size_t dim);
 
 /* Creates an empty index. Adding goes in blocks that take at most about a second, so that the
  * caller can stop between them. */

@@ -10,6 +10,7 @@
 #include "index/vectors_kind.h"
 
 #define MAGIC "ISTVEC01"
+#define EF_MAX 65536
 
 struct header {
 	char magic[8];
@@ -79,7 +80,7 @@ static enum ist_code read_header(const struct ist_checked *file, struct ist_vect
 	v->n = header.n;
 	v->ef = header.ef;
 	if (memcmp(header.magic, MAGIC, sizeof(header.magic)) != 0 || v->kind == NULL ||
-	    !find_similarity(header.similarity, &v->similarity))
+	    !find_similarity(header.similarity, &v->similarity) || v->ef > EF_MAX)
 		return ist_fail(err, IST_CORRUPT, "no index of a known kind");
 	return IST_OK;
 }

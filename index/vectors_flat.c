@@ -45,7 +45,7 @@ static enum ist_code flat_read(struct ist_vectors *v, FILE *f, struct ist_err *e
 {
 	if (faiss_read_index(f, 0, &v->index) != 0)
 		return ist_faiss_fail(err, "read flat");
-	if (ist_faiss_data(v->index) == NULL || ist_faiss_is_hnsw(v->index))
+	if (!ist_faiss_is_flat(v->index))
 		return ist_fail(err, IST_CORRUPT, "not a flat index");
 	return ist_vectors_check_read(v, err);
 }

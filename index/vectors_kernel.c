@@ -15,65 +15,73 @@ typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef float half __attribute__((vector_size(LANES / 2 * sizeof(float))));
 typedef float quarter __attribute__((vector_size(LANES / 4 * sizeof(float))));
 
-INLINE void load(lanes *ret, const float *x)
-{
-	memcpy(ret, x, sizeof(*ret));
-}
-
-INLINE float sum(const lanes *a)
+/* Sixteen sums to eight, eight to four, four to one; between the steps the rest of the vector joins
+ * in at the width that is left. */
+INLINE half halved(const lanes *a)
 {
 	half h[2];
-	quarter q[2];
 
 	memcpy(h, a, sizeof(h));
-	h[0] += h[1];
-	memcpy(q, h, sizeof(q));
-	q[0] += q[1];
-	return (q[0][0] + q[0][2]) + (q[0][1] + q[0][3]);
+	return h[0] + h[1];
 }
 
-INLINE void inner_body(const float *query, const float *const x[4], size_t dim, float ret[4])
+INLINE quarter quartered(const half *a)
 {
-	lanes a[4] = {{0}}, q, b;
-	size_t i = 0;
+	quarter q[2];
 
-	for (; i + LANES <= dim; i += LANES) {
-		load(&q, query + i);
-		for (int v = 0; v < 4; v++) {
-			load(&b, x[v] + i);
-			a[v] += q * b;
-		}
-	}
-	for (int v = 0; v < 4; v++)
-		ret[v] = sum(&a[v]);
-	for (; i < dim; i++)
-		for (int v = 0; v < 4; v++)
-			ret[v] += query[i] * x[v][i];
+	memcpy(q, a, sizeof(q));
+	return q[0] + q[1];
 }
 
-INLINE void l2_body(const float *query, const float *const x[4], size_t dim, float ret[4])
+INLINE float sum(const quarter *a)
 {
-	lanes a[4] = {{0}}, q, b;
-	size_t i = 0;
-
-	for (; i + LANES <= dim; i += LANES) {
-		load(&q, query + i);
-		for (int v = 0; v < 4; v++) {
-			load(&b, x[v] + i);
-			b -= q;
-			a[v] -= b * b;
-		}
-	}
-	for (int v = 0; v < 4; v++)
-		ret[v] = sum(&a[v]);
-	for (; i < dim; i++) {
-		for (int v = 0; v < 4; v++) {
-			float d = x[v][i] - query[i];
-
-			ret[v] -= d * d;
-		}
-	}
+	return ((*a)[0] + (*a)[2]) + ((*a)[1] + (*a)[3]);
 }
+
+/* One body for both scores: TERM adds what q and b (of any width) come to. */
+#define BODY(name, TERM)                                                                           \
+	INLINE void name##_body(const float *query, const float *const x[4], size_t dim,           \
+				float ret[4])                                                      \
+	{                                                                                          \
+		lanes a[4] = {{0}};                                                                \
+		half h[4];                                                                         \
+		quarter r[4];                                                                      \
+		size_t i = 0;                                                                      \
+                                                                                                   \
+		for (; i + LANES <= dim; i += LANES)                                               \
+			STEP(a, lanes, TERM)                                                       \
+		for (int v = 0; v < 4; v++)                                                        \
+			h[v] = halved(&a[v]);                                                      \
+		if (i + LANES / 2 <= dim) {                                                        \
+			STEP(h, half, TERM)                                                        \
+			i += LANES / 2;                                                            \
+		}                                                                                  \
+		for (int v = 0; v < 4; v++)                                                        \
+			r[v] = quartered(&h[v]);                                                   \
+		if (i + LANES / 4 <= dim) {                                                        \
+			STEP(r, quarter, TERM)                                                     \
+			i += LANES / 4;                                                            \
+		}                                                                                  \
+		for (int v = 0; v < 4; v++)                                                        \
+			ret[v] = sum(&r[v]);                                                       \
+		for (; i < dim; i++)                                                               \
+			STEP(ret, float, TERM)                                                     \
+	}
+#define STEP(to, type, TERM)                                                                       \
+	{                                                                                          \
+		type q, b;                                                                         \
+                                                                                                   \
+		memcpy(&q, query + i, sizeof(q));                                                  \
+		for (int v = 0; v < 4; v++) {                                                      \
+			memcpy(&b, x[v] + i, sizeof(b));                                           \
+			TERM(to[v], q, b);                                                         \
+		}                                                                                  \
+	}
+#define INNER(a, q, b) a += q * b
+#define MINUS_L2(a, q, b) a -= (b - q) * (b - q)
+
+BODY(inner, INNER)
+BODY(l2, MINUS_L2)
 
 #define KERNELS(suffix, attribute)                                                                 \
 	attribute static void inner_##suffix(const float *query, const float *const x[4],          \

@@ -72,26 +72,39 @@ static inline void offer(struct ist_scan *scan, int64_t position, float score)
 		sift_down(scan->hits, scan->n, hit);
 }
 
-void ist_scan_flush(struct ist_scan *scan)
+static void score_four(struct ist_scan *scan, int first, int n)
 {
+	const float *x[4];
 	float score[4];
 
-	if (scan->n_waiting == 0)
-		return;
-	for (int i = scan->n_waiting; i < 4; i++)
-		scan->x[i] = scan->x[0];
-	scan->score(scan->query, scan->x, scan->dim, score);
-	for (int i = 0; i < scan->n_waiting; i++)
-		offer(scan, scan->position[i], score[i]);
+	for (int i = 0; i < 4; i++)
+		x[i] = scan->x[first + (i < n ? i : 0)];
+	scan->score(scan->query, x, scan->dim, score);
+	for (int i = 0; i < n; i++)
+		offer(scan, scan->position[first + i], score[i]);
+}
+
+void ist_scan_flush(struct ist_scan *scan)
+{
+	for (int i = 0; i < scan->n_waiting; i += 4)
+		score_four(scan, i, scan->n_waiting - i < 4 ? scan->n_waiting - i : 4);
 	scan->n_waiting = 0;
 }
 
 void ist_scan_run(struct ist_scan *scan, const float *x, size_t n, int64_t first,
 		  const uint64_t *live, size_t live_first)
 {
-	for (size_t i = 0; i < n; i++)
-		if (live == NULL || ist_bit(live, live_first + i))
+	if (live == NULL) {
+		for (size_t i = 0; i < n; i++)
 			ist_scan_push(scan, x + i * scan->dim, first + (int64_t)i);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!ist_bit(live, live_first + i))
+			continue;
+		ist_prefetch(x + i * scan->dim, scan->dim);
+		ist_scan_push(scan, x + i * scan->dim, first + (int64_t)i);
+	}
 }
 
 static int compare_hits(const void *a, const void *b)

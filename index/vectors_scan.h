@@ -9,6 +9,9 @@
 #include "index/vectors.h"
 #include "index/vectors_kernel.h"
 
+#define IST_PREFETCH_MAX 1024 /* bytes; the processor follows a run by itself */
+#define IST_SCAN_WAIT 8	      /* two fours */
+
 struct ist_scan {
 	const float *query;
 	size_t dim, k;
@@ -16,9 +19,9 @@ struct ist_scan {
 	ist_kernel_score *score;
 	struct ist_vector_hit *hits; /* a heap, the worst on top; similarity holds the raw score */
 	size_t n;
-	/* Up to four that wait to be scored. */
-	const float *x[4];
-	int64_t position[4];
+	/* Those that wait to be scored; while they do, their memory is on its way. */
+	const float *x[IST_SCAN_WAIT];
+	int64_t position[IST_SCAN_WAIT];
 	int n_waiting;
 };
 
@@ -30,11 +33,20 @@ void ist_scan_init(struct ist_scan *scan, const float *query, size_t dim,
 		   enum ist_similarity similarity, size_t k, struct ist_vector_hit *hits);
 void ist_scan_flush(struct ist_scan *scan);
 
+/* For vectors that do not lie in a row: starts fetching x, which is pushed later. */
+static inline void ist_prefetch(const float *x, size_t dim)
+{
+	const char *bytes = (const char *)x;
+
+	for (size_t i = 0; i < dim * sizeof(*x) && i < IST_PREFETCH_MAX; i += 64)
+		__builtin_prefetch(bytes + i);
+}
+
 static inline void ist_scan_push(struct ist_scan *scan, const float *x, int64_t position)
 {
 	scan->x[scan->n_waiting] = x;
 	scan->position[scan->n_waiting] = position;
-	if (++scan->n_waiting == 4)
+	if (++scan->n_waiting == IST_SCAN_WAIT)
 		ist_scan_flush(scan);
 }
 

@@ -13,6 +13,7 @@
 #include "tests/unit/index/vectors_sample.h"
 
 #define N 3000
+#define N_LARGE 8000 /* so that half of them are walked, not scanned */
 #define DIM 24
 #define K 10
 #define N_QUERIES 40
@@ -128,10 +129,10 @@ static void selectors_of_all_densities(void **state)
 	for (size_t i = 0; ist_vector_kinds[i] != NULL; i++) {
 		struct fixture f;
 
-		setup(&f, ist_vector_kinds[i], IST_COSINE, N, DIM);
+		setup(&f, ist_vector_kinds[i], IST_COSINE, N_LARGE, DIM);
 		for (size_t d = 0; d < IST_COUNT(densities); d++) {
-			struct ist_bitset set = some(N, densities[d]);
-			double r = recall(&f, N, K, &set);
+			struct ist_bitset set = some(N_LARGE, densities[d]);
+			double r = recall(&f, N_LARGE, K, &set);
 
 			assert_true(ist_vector_kinds[i]->exact ? r == 1 : r >= 0.97);
 			free(set.words);
@@ -144,20 +145,21 @@ static void selectors_of_all_densities(void **state)
 static void a_selector_far_from_the_query(void **state)
 {
 	for (size_t i = 0; ist_vector_kinds[i] != NULL; i++) {
-		ist_autofree struct ist_vector_hit *all = ist_alloc(N, sizeof(*all));
-		struct ist_bitset set = {ist_alloc(N / 64 + 1, 8), N, 0};
+		ist_autofree struct ist_vector_hit *all = ist_alloc(N_LARGE, sizeof(*all));
+		struct ist_bitset set = {ist_alloc(N_LARGE / 64 + 1, 8), N_LARGE, 0};
 		struct ist_vector_hit hits[K];
 		struct fixture f;
 		struct ist_err err;
 		size_t n_hits;
 
-		setup(&f, ist_vector_kinds[i], IST_EUCLIDEAN, N, DIM);
-		sample_nearest(f.x, N, DIM, IST_EUCLIDEAN, f.queries, N, NULL, all);
-		for (size_t j = N / 2; j < N; j++, set.n_set++)
+		setup(&f, ist_vector_kinds[i], IST_EUCLIDEAN, N_LARGE, DIM);
+		sample_nearest(f.x, N_LARGE, DIM, IST_EUCLIDEAN, f.queries, N_LARGE, NULL, all);
+		for (size_t j = N_LARGE / 2; j < N_LARGE; j++, set.n_set++)
 			set.words[all[j].position / 64] |= (uint64_t)1 << (all[j].position % 64);
 		assert_ist_ok(
 		    ist_vectors_search(f.v, f.s, f.queries, K, 0, &set, hits, &n_hits, &err));
-		assert_true(compare(&f, f.queries, &set, hits, n_hits, all + N / 2, K) >= K - 1);
+		assert_true(compare(&f, f.queries, &set, hits, n_hits, all + N_LARGE / 2, K) >=
+			    K - 1);
 		free(set.words);
 		teardown(&f);
 	}
@@ -309,10 +311,12 @@ static void the_table_of_kinds(void **state)
 		const struct ist_vector_kind *kind = ist_vector_kinds[i];
 
 		assert_ptr_equal(ist_vector_kind_find(kind->name), kind);
-		assert_ptr_equal(ist_vector_kind_for(kind->from / 64 + 1, 64), kind);
+		assert_ptr_equal(ist_vector_kind_for(kind->from / (64 + IST_VECTOR_COST) + 1, 64),
+				 kind);
 	}
 	assert_null(ist_vector_kind_find("none"));
 	assert_true(ist_vector_kinds[0]->exact);
+	assert_false(ist_vectors_hnsw.exact);
 }
 
 static void odd_widths_are_refused(void **state)
