@@ -52,6 +52,11 @@ static enum ist_code take_up(struct ist_jobs *jobs, struct ist_job_row *row,
 		row->finished_us = ist_now_us();
 		return ist_jobs_move(jobs, row, "failed", err);
 	}
+	live = ist_jobs_live(jobs, row->id);
+	if (live != NULL) { /* submitted before the start */
+		ist_job_live_unref(live);
+		return IST_OK;
+	}
 	live = ist_job_live_create(row->id);
 	progress = row->progress != NULL ? json_loads(row->progress, 0, NULL) : NULL;
 	ist_job_live_restore(live, progress);
