@@ -181,7 +181,8 @@ static enum ist_code parse_comparison(struct parser *p, struct ist_filter **ret)
 	bool bare = true;
 	enum ist_code code;
 
-	if (p->kind != WORD && p->kind != QUOTED)
+	if ((p->kind != WORD && p->kind != QUOTED) || is_keyword(p, "and") || is_keyword(p, "or") ||
+	    is_keyword(p, "in"))
 		return expected(p, "the name of a field");
 	for (size_t i = 0; i < IST_COUNT(known); i++)
 		bare &= strcmp(p->token.data, known[i]) != 0;
@@ -238,7 +239,7 @@ static enum ist_code parse_chain(struct parser *p, int depth, enum ist_filter_op
 				 enum ist_code (*part)(struct parser *, int, struct ist_filter **),
 				 struct ist_filter **ret)
 {
-	struct ist_filter *first, *next, *node = NULL;
+	struct ist_filter *first = NULL, *next, *node = NULL;
 	enum ist_code code = part(p, depth, &first);
 
 	while (code == IST_OK && is_keyword(p, word)) {
