@@ -1,6 +1,6 @@
 /*
  * PNG by libpng: every kind becomes 8-bit RGB or RGBA, interlaced or not, and alpha is laid on
- * white row by row.
+ * white row by row. Chunks that say nothing about pixels are not even parsed.
  */
 #include <setjmp.h>
 #include <stdlib.h>
@@ -9,9 +9,6 @@
 #include <png.h>
 
 #include "server/decode/codec.h"
-
-#define MAX_CHUNK (8u << 20) /* text, profile and other side chunks */
-#define MAX_CHUNKS 1000
 
 struct session {
 	struct ist_picture *picture;
@@ -62,13 +59,25 @@ static int set_transforms(struct session *s)
 	return png_get_channels(s->png, s->info);
 }
 
-static void read_orientation(struct session *s)
+static uint32_t get32(const uint8_t *p)
 {
-	png_bytep exif = NULL;
-	png_uint_32 n = 0;
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
 
-	if (png_get_eXIf_1(s->png, s->info, &n, &exif) != 0)
-		s->picture->orientation = ist_exif_orientation(exif, n);
+/* The eXIf chunk, wherever it stands; libpng would allocate whatever length the file claims. */
+static void read_orientation(struct ist_picture *p)
+{
+	size_t at = 8;
+
+	while (at + 12 <= p->len) {
+		size_t n = get32(p->data + at);
+
+		if (n > p->len - at - 12)
+			return;
+		if (memcmp(p->data + at + 4, "eXIf", 4) == 0)
+			p->orientation = ist_exif_orientation(p->data + at + 8, n);
+		at += n + 12;
+	}
 }
 
 /* Plain rows go straight into rgb. Alpha of an interlaced file needs the whole in between. */
@@ -104,8 +113,7 @@ static bool run(struct session *s)
 
 	png_set_read_fn(s->png, s, on_read);
 	png_set_user_limits(s->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
-	png_set_chunk_malloc_max(s->png, MAX_CHUNK);
-	png_set_chunk_cache_max(s->png, MAX_CHUNKS);
+	png_set_keep_unknown_chunks(s->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
 	png_read_info(s->png, s->info);
 	if (!ist_picture_size(p, png_get_image_width(s->png, s->info),
 			      png_get_image_height(s->png, s->info)))
@@ -116,7 +124,7 @@ static bool run(struct session *s)
 	if (!ist_picture_alloc(p, p->width, p->height) || !read_rows(s, channels))
 		return false;
 	png_read_end(s->png, s->info);
-	read_orientation(s);
+	read_orientation(p);
 	return true;
 }
 
