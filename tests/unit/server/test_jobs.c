@@ -255,6 +255,7 @@ static void test_lanes_do_not_wait_for_each_other(void **state)
 	submit(f, "index", index);
 	start(f);
 	wait_for(&n_ended, 1);
+	wait_for(&n_started, 2);
 	assert_state(f, index, "done");
 	assert_ist_ok(ist_jobs_cancel(f->jobs, waits, &running, &err));
 	wait_for(&n_ended, 2);
