@@ -17,21 +17,29 @@
 #include "tests/unit/index/vectors_sample.h"
 
 #define DIM 16
-#define N_BASE 600
+#define N_BASE 630 /* a multiple of MERGE_EVERY */
 #define N_ALL 4000
 #define N_READERS 4
 #define SEARCHES_MIN 200 /* of each reader, however quick the writer is */
+#define MERGE_EVERY 210	 /* rows */
 #define K 8
+
+/* So that every merge overlaps with writing, however quick either is: the writer goes on when one
+ * has begun, the merge ends when half a round has been written. */
+enum phase { IDLE, BEGUN, WRITTEN, MERGED };
 
 struct world {
 	struct ist_model *model;
 	float *x;	      /* row r: x + (r - 1) * DIM, all different */
-	pthread_mutex_t lock; /* guards the pointers */
-	struct ist_generation *now, *merged, *merged_of;
-	pthread_cond_t changed;
+	pthread_mutex_t lock; /* guards the pointers and the phase */
+	struct ist_generation *now, *merged;
+	enum phase phase;
+	pthread_cond_t changed; /* the phase */
 	atomic_int_fast64_t published, killing, killed;
 	atomic_bool done;
-	atomic_size_t failures, searches, merges;
+	atomic_size_t failures, searches;
+	size_t merges; /* the writer's */
+	bool merging;
 };
 
 static struct ist_generation *current(struct world *w)
@@ -51,19 +59,39 @@ static void expect(struct world *w, bool holds)
 		atomic_fetch_add(&w->failures, 1);
 }
 
+/* Waits until the merge has come so far; called with the lock held. */
+static void wait_for(struct world *w, enum phase phase)
+{
+	while (w->phase != phase && !atomic_load(&w->done))
+		pthread_cond_wait(&w->changed, &w->lock);
+}
+
+static void enter(struct world *w, enum phase phase)
+{
+	w->phase = phase;
+	pthread_cond_broadcast(&w->changed);
+}
+
+static void await_merge_begun(struct world *w)
+{
+	pthread_mutex_lock(&w->lock);
+	wait_for(w, BEGUN);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* What the merger made of the state that it found MERGE_EVERY / 2 rows ago. */
 static void take_over(struct world *w)
 {
-	struct ist_generation *old = NULL;
+	struct ist_generation *old;
 
 	pthread_mutex_lock(&w->lock);
-	if (w->merged != NULL) {
-		expect(w, w->merged_of == w->now);
-		ist_generation_carry(w->merged, w->now);
-		old = w->now;
-		w->now = ist_steal(&w->merged);
-		atomic_fetch_add(&w->merges, 1);
-		pthread_cond_signal(&w->changed);
-	}
+	enter(w, WRITTEN);
+	wait_for(w, MERGED);
+	ist_generation_carry(w->merged, w->now);
+	old = w->now;
+	w->now = ist_steal(&w->merged);
+	w->merges++;
+	enter(w, IDLE);
 	pthread_mutex_unlock(&w->lock);
 	ist_generation_unref(old);
 }
@@ -94,9 +122,25 @@ static void *write_all(void *user)
 				ist_generation_kill(w->now, dead);
 			atomic_store(&w->killed, dead);
 		}
-		take_over(w);
+		if (w->merging && row % MERGE_EVERY == 0)
+			await_merge_begun(w);
+		if (w->merging && row % MERGE_EVERY == MERGE_EVERY / 2)
+			take_over(w);
 	}
 	return NULL;
+}
+
+/* Asked when the merge has taken what it takes. */
+static bool let_write(void *user)
+{
+	struct world *w = user;
+
+	pthread_mutex_lock(&w->lock);
+	if (w->phase == IDLE)
+		enter(w, BEGUN);
+	wait_for(w, WRITTEN);
+	pthread_mutex_unlock(&w->lock);
+	return false;
 }
 
 static void *merge_all(void *user)
@@ -105,20 +149,15 @@ static void *merge_all(void *user)
 
 	ist_threads_use(1);
 	while (!atomic_load(&w->done)) {
-		int64_t upto = atomic_load(&w->published);
-		struct ist_generation *old = current(w), *g;
+		struct ist_generation *old = current(w);
 		struct ist_err err;
 
-		if (ist_generation_merge(old, upto - 10, NULL, NULL, &g, &err) != IST_OK) {
-			expect(w, false);
-			ist_generation_unref(old);
-			break;
-		}
+		if (ist_generation_merge(old, atomic_load(&w->published) - 10, let_write, w,
+					 &w->merged, &err) != IST_OK)
+			abort(); /* the writer waits for it */
 		pthread_mutex_lock(&w->lock);
-		w->merged = g;
-		w->merged_of = old;
-		while (w->merged != NULL && !atomic_load(&w->done))
-			pthread_cond_wait(&w->changed, &w->lock);
+		enter(w, MERGED);
+		wait_for(w, IDLE);
 		pthread_mutex_unlock(&w->lock);
 		ist_generation_unref(old);
 	}
@@ -208,6 +247,7 @@ static void run(const struct ist_vector_kind *kind, bool merging)
 
 	ist_threads_use(1);
 	world_init(&w, kind);
+	w.merging = merging;
 	for (int i = 0; i < N_READERS; i++)
 		assert_int_equal(pthread_create(&readers[i], NULL, read_all, &w), 0);
 	if (merging)
@@ -223,6 +263,7 @@ static void run(const struct ist_vector_kind *kind, bool merging)
 	for (int i = 0; i < N_READERS; i++)
 		pthread_join(readers[i], NULL);
 	assert_int_equal(w.failures, 0);
+	assert_true(!merging || w.merges > 10);
 	assert_true(w.searches >= N_READERS * SEARCHES_MIN);
 	ist_generation_info(w.now, &info);
 	assert_int_equal(info.base_items + info.fresh_items, N_ALL - (N_ALL - 41) / 3);
