@@ -121,9 +121,15 @@ void fixture_delete(struct fixture *f, const char *id)
 
 const char *fixture_search(struct fixture *f, unsigned number, size_t limit, const char *filter)
 {
+	return fixture_search_model(f, NULL, number, limit, filter);
+}
+
+const char *fixture_search_model(struct fixture *f, const char *model, unsigned number,
+				 size_t limit, const char *filter)
+{
 	ist_auto(ist_buf_finish) struct ist_buf ids = {0};
 	struct ist_filter *parsed = NULL;
-	float vector[FIXTURE_IMAGE_DIM];
+	float feature[FIXTURE_IMAGE_DIM], vector[FIXTURE_IMAGE_DIM];
 	struct ist_search search = {.vector = {vector},
 				    .from = IST_IMAGE,
 				    .limit = limit,
@@ -134,11 +140,13 @@ const char *fixture_search(struct fixture *f, unsigned number, size_t limit, con
 	struct ist_err err = {0};
 	size_t n;
 
-	fixture_vector(number, FIXTURE_IMAGE_DIM, vector);
 	if (filter != NULL)
 		assert_ist_ok(ist_filter_parse_text(filter, &parsed, &err));
 	search.filter = parsed;
-	assert_ist_ok(ist_reader_init(&reader, f->c, NULL, &err));
+	assert_ist_ok(ist_reader_init(&reader, f->c, model, &err));
+	fixture_vector(number, FIXTURE_IMAGE_DIM, feature);
+	assert_ist_ok(ist_model_embed(ist_generation_model(reader.generation), IST_IMAGE, feature,
+				      1, vector, &err));
 	assert_ist_ok(
 	    ist_reader_search(&reader, f->searcher, &search, &f->arena, &hits, &n, NULL, &err));
 	for (size_t i = 0; i < n; i++)
@@ -146,4 +154,33 @@ const char *fixture_search(struct fixture *f, unsigned number, size_t limit, con
 	ist_reader_finish(&reader);
 	ist_filter_destroy(parsed);
 	return ist_arena_strdup(&f->arena, ids.data != NULL ? ids.data : "");
+}
+
+void fixture_put_many(struct fixture *f, unsigned from, unsigned n)
+{
+	for (unsigned i = from; i < from + n; i++) {
+		char id[16], metadata[64];
+
+		snprintf(id, sizeof(id), "i%03u", i);
+		snprintf(metadata, sizeof(metadata), "{\"n\":%u}", i);
+		fixture_put(f, id, i, i % 2 ? "odd" : "even", metadata);
+	}
+}
+
+void fixture_train(struct fixture *f, char ret_id[32])
+{
+	static const struct ist_split split = {.validation = 0.1, .test = 0.2};
+	const struct ist_method *method = ist_method_find("linear");
+	struct ist_training_set set;
+	struct ist_model *model = NULL;
+	struct ist_err err = {0};
+	json_t *params = NULL;
+
+	assert_ist_ok(ist_training_set_load(f->c, &split, false, &set, &err));
+	assert_ist_ok(ist_params_complete(method, NULL, &params, &err));
+	assert_ist_ok(method->train(&set.pairs, params, 1, NULL, &model, &err));
+	assert_ist_ok(ist_models_add(f->c, model, NULL, ret_id, &err));
+	ist_model_unref(model);
+	json_decref(params);
+	ist_training_set_finish(&set);
 }

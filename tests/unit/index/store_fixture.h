@@ -39,7 +39,13 @@ void fixture_make(struct fixture_item *ret, const char *id, unsigned number);
 enum ist_write_status fixture_put(struct fixture *f, const char *id, unsigned number,
 				  const char *label, const char *metadata);
 void fixture_delete(struct fixture *f, const char *id);
+/* Items "i000", "i001", … with their number as metadata.n, labelled odd and even. */
+void fixture_put_many(struct fixture *f, unsigned from, unsigned n);
+/* Trains the linear method on all pairs and adds the model. */
+void fixture_train(struct fixture *f, char ret_id[32]);
 /* The ids of the hits for the picture's vector of `number`, "a,b,c"; in the arena. */
 const char *fixture_search(struct fixture *f, unsigned number, size_t limit, const char *filter);
+const char *fixture_search_model(struct fixture *f, const char *model, unsigned number,
+				 size_t limit, const char *filter);
 
 #endif
