@@ -30,6 +30,7 @@ static const struct ist_field fields[] = {
     {"format", IST_FIELD_CHOICE, offsetof(struct body, format), .choices = formats},
 };
 
+/* One input, by the same parser and the same way as a query's source. */
 static enum ist_code embed_input(struct ist_request *rq, const struct ist_reader *reader,
 				 const json_t *json, struct ist_embedded *ret, struct ist_err *err)
 {
@@ -40,6 +41,8 @@ static enum ist_code embed_input(struct ist_request *rq, const struct ist_reader
 		    : ist_source_embed(rq->worker, reader, &source, false, rq->arena, ret, err);
 }
 
+/* Appends all vectors with commas between them. The first input decides the space where a model has
+ * two of them. */
 static enum ist_code put_vectors(struct ist_request *rq, const struct ist_reader *reader,
 				 const struct body *body, struct ist_buf *buf, size_t *ret_dim,
 				 struct ist_err *err)
@@ -70,6 +73,8 @@ static enum ist_code put_vectors(struct ist_request *rq, const struct ist_reader
 	return IST_OK;
 }
 
+/* The vectors are made first, into a buffer of their own: the width is known then, and an input
+ * that fails leaves no half reply. */
 static enum ist_code embed(struct ist_request *rq, const struct ist_reader *reader,
 			   const struct body *body, struct ist_reply *re, struct ist_err *err)
 {

@@ -14,6 +14,7 @@
 #define LIST_DEFAULT 100
 #define LIST_MAX 1000
 
+/* A key is any text that fits a header and a log line. */
 static enum ist_code check_key(const char *key, struct ist_err *err)
 {
 	size_t n = key != NULL ? strlen(key) : 1;
@@ -29,6 +30,7 @@ static enum ist_code check_key(const char *key, struct ist_err *err)
 	return IST_OK;
 }
 
+/* The job is described after it was queued, so it may be running or done in the answer already. */
 enum ist_code ist_submit_and_reply(struct ist_request *rq, struct ist_reply *re, const char *kind,
 				   const json_t *request, struct ist_err *err)
 {
@@ -60,6 +62,7 @@ enum ist_code ist_api_get_job(struct ist_request *rq, struct ist_reply *re, stru
 	return code;
 }
 
+/* 200: it waited and is cancelled. 202: it runs, and ends at its next check. */
 enum ist_code ist_api_cancel_job(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)
 {
 	json_t *job = NULL;
@@ -73,6 +76,7 @@ enum ist_code ist_api_cancel_job(struct ist_request *rq, struct ist_reply *re, s
 	return code;
 }
 
+/* The filter by state takes the words of the table of states. */
 static enum ist_code check_state(const char *state, struct ist_err *err)
 {
 	if (state == NULL)
@@ -94,6 +98,7 @@ static enum ist_code check_cursor(const char *cursor, struct ist_err *err)
 	return ist_fail_at(err, IST_INVALID, "/cursor", "is none of ours");
 }
 
+/* A page of jobs; those that run are told from memory. */
 static json_t *page_json(struct ist_jobs *jobs, const struct ist_job_row *rows, size_t n, bool more)
 {
 	json_t *list = json_array();
@@ -107,6 +112,7 @@ static json_t *page_json(struct ist_jobs *jobs, const struct ist_job_row *rows, 
 	return json_pack("{s:o, s:s?}", "jobs", list, "next", more ? rows[n - 1].id : NULL);
 }
 
+/* Newest first. One more than asked for is read, to know whether there is a next page. */
 enum ist_code ist_api_list_jobs(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)
 {
 	const char *state = ist_request_query(rq, "state");

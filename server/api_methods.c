@@ -1,4 +1,8 @@
-/* The methods that can be trained, each with what it needs, what it can and its parameter table. */
+/*
+ * The methods that can be trained, each with what it needs, what it can and its parameter table.
+ * The tables are those that validate a training's parameters, so that what is shown here is what
+ * holds. identity is not listed: it is there without a training.
+ */
 #include "server/api.h"
 
 #include <math.h>
@@ -16,6 +20,7 @@ static const struct {
 		 {IST_COMPOSE, "compose"},	   {IST_CAPTION, "caption"},
 		 {IST_RENDER, "render"},	   {IST_RECONSTRUCT, "reconstruct"}};
 
+/* The names of the bits that are set. */
 static json_t *needs_json(unsigned set)
 {
 	json_t *names = json_array();
@@ -36,6 +41,7 @@ static json_t *can_json(unsigned set)
 	return names;
 }
 
+/* Limits of a parameter; one that has none says null. */
 static json_t *int_json(double value)
 {
 	return isfinite(value) ? json_integer((json_int_t)value) : json_null();
@@ -55,6 +61,7 @@ static json_t *choices_json(const struct ist_param *p)
 	return choices;
 }
 
+/* What a parameter is when nobody says: null where the data decides. */
 static json_t *default_json(const struct ist_param *p)
 {
 	if (p->by_data)
@@ -93,6 +100,7 @@ static json_t *param_json(const struct ist_param *p)
 	return json;
 }
 
+/* The paper that a method implements; null for what is none. */
 static json_t *paper_json(const struct ist_method *m)
 {
 	if (m->paper.title == NULL)

@@ -19,6 +19,7 @@
 #define LIST_MAX 1000
 #define PAIRS_MAX 10000
 
+/* The collection of the path; a reference. */
 static enum ist_code collection_of(struct ist_request *rq, struct ist_collection **ret,
 				   struct ist_err *err)
 {
@@ -39,6 +40,7 @@ static enum ist_code model_of(struct ist_request *rq, struct ist_collection **re
 	return code;
 }
 
+/* A JSON text of a row as a value, or what stands for its absence, which is stolen. */
 static json_t *value_of(const char *text, json_t *otherwise)
 {
 	json_t *value = text != NULL ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
@@ -49,6 +51,7 @@ static json_t *value_of(const char *text, json_t *otherwise)
 	return value;
 }
 
+/* A model as clients see it. */
 static json_t *model_json(const struct ist_model_info *info)
 {
 	return json_pack("{s:s, s:s, s:o, s:I, s:I, s:b, s:o, s:o}", "id", info->id, "method",
@@ -58,6 +61,7 @@ static json_t *model_json(const struct ist_model_info *info)
 			 value_of(info->report, json_null()));
 }
 
+/* Reads the model again: what was just done to it shows. */
 static enum ist_code reply_model(struct ist_request *rq, struct ist_reply *re,
 				 struct ist_collection *c, const char *id, struct ist_err *err)
 {
@@ -71,6 +75,7 @@ static enum ist_code reply_model(struct ist_request *rq, struct ist_reply *re,
 
 /* ---- list, get, delete ---- */
 
+/* In the order of their making, identity first. */
 enum ist_code ist_api_list_models(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)
 {
 	const char *cursor = ist_request_query(rq, "cursor");
@@ -114,6 +119,7 @@ enum ist_code ist_api_get_model(struct ist_request *rq, struct ist_reply *re, st
 	return IST_OK;
 }
 
+/* The store refuses the same, under its lock; here it is said in better words. */
 enum ist_code ist_api_delete_model(struct ist_request *rq, struct ist_reply *re,
 				   struct ist_err *err)
 {
@@ -173,6 +179,8 @@ enum ist_code ist_api_activate_model(struct ist_request *rq, struct ist_reply *r
 	return code;
 }
 
+/* Activates what the latest activation replaced. The store keeps its index at hand, so that this is
+ * quick; a second rollback goes to and fro between the same two. */
 static enum ist_code roll_back(struct ist_request *rq, struct ist_reply *re,
 			       struct ist_collection *c, struct ist_err *err)
 {
@@ -194,6 +202,7 @@ enum ist_code ist_api_rollback(struct ist_request *rq, struct ist_reply *re, str
 	return code;
 }
 
+/* The same for who names the model that is to go: it must be the active one. */
 enum ist_code ist_api_rollback_model(struct ist_request *rq, struct ist_reply *re,
 				     struct ist_err *err)
 {
@@ -223,6 +232,7 @@ static const struct ist_field evaluate_fields[] = {
     {"pairs", IST_FIELD_ARRAY, offsetof(struct evaluate_body, pairs), 1, PAIRS_MAX},
 };
 
+/* One pair: the id of an item with a picture, and of one with a text (often the same). */
 static enum ist_code check_pair(struct ist_collection *c, const json_t *pair,
 				struct ist_arena *arena, struct ist_err *err)
 {
@@ -243,6 +253,7 @@ static enum ist_code check_pair(struct ist_collection *c, const json_t *pair,
 	return IST_OK;
 }
 
+/* All ids are looked up before the 202, so that a typing error is no failed job. */
 static enum ist_code check_pairs(struct ist_collection *c, const json_t *pairs, struct ist_err *err)
 {
 	struct ist_arena arena = {0};
@@ -275,6 +286,8 @@ static enum ist_code definition_of(struct ist_collection *c, const struct ist_mo
 	return code;
 }
 
+/* The request as the job will read it; the split that is meant goes along, as it may be another
+ * when the job starts. */
 static enum ist_code evaluate_request(struct ist_collection *c, const struct ist_model_info *model,
 				      const struct evaluate_body *body, json_t **ret,
 				      struct ist_err *err)

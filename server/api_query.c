@@ -16,7 +16,8 @@
 
 #define BATCH_MAX 100
 
-/* The collection of the path, counted as being asked. */
+/* The collection of the path, counted as being asked: from here to `end` a training at work gives
+ * way at each of its checks. */
 static enum ist_code begin(struct ist_request *rq, struct ist_collection **ret, struct ist_err *err)
 {
 	enum ist_code code = ist_store_collection_get(rq->daemon->store, rq->segment[0], ret, err);
@@ -26,12 +27,15 @@ static enum ist_code begin(struct ist_request *rq, struct ist_collection **ret, 
 	return code;
 }
 
+/* The other end of `begin`. */
 static void end(struct ist_request *rq, struct ist_collection *c)
 {
 	ist_jobs_query_end(rq->daemon->jobs);
 	ist_collection_unref(c);
 }
 
+/* Answers one query, which it finishes. The reply is text already, so it is not made from JSON
+ * values: that is most of what a small query costs. */
 static enum ist_code reply(struct ist_request *rq, struct ist_reply *re, struct ist_query *query,
 			   struct ist_err *err)
 {
@@ -88,6 +92,7 @@ static enum ist_code parse_parts(struct ist_request *rq, struct ist_query *query
 	return code;
 }
 
+/* A query as JSON, or as parts: http.c has parsed the body only where it is JSON. */
 enum ist_code ist_api_query(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)
 {
 	struct ist_query query = {0};
@@ -98,6 +103,7 @@ enum ist_code ist_api_query(struct ist_request *rq, struct ist_reply *re, struct
 	return code ? code : reply(rq, re, &query, err);
 }
 
+/* What ist_query_parse_url asks for each of its names. */
 static const char *url_value(const void *user, const char *name)
 {
 	return ist_request_query(user, name);
@@ -111,7 +117,9 @@ enum ist_code ist_api_query_get(struct ist_request *rq, struct ist_reply *re, st
 	return code ? code : reply(rq, re, &query, err);
 }
 
-/* One of many: its reply or its problem. */
+/* One of many: its reply or its problem. What a query has put into the buffer before it failed is
+ * nothing: ist_query_answer appends whole replies only. Pointers are made to start at the body, so
+ * that a client finds the query that is meant. */
 static void put_result(struct ist_request *rq, struct ist_collection *c, const json_t *json,
 		       size_t i, struct ist_buf *ret)
 {
@@ -134,6 +142,8 @@ static void put_result(struct ist_request *rq, struct ist_collection *c, const j
 	json_decref(problem);
 }
 
+/* All queries of a batch see the collection as it is at their own turn, each by a reader of its
+ * own: a batch is many requests in one body, not a transaction. */
 enum ist_code ist_api_query_batch(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)
 {
 	static const struct ist_field fields[] = {

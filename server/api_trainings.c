@@ -34,6 +34,7 @@ static const struct ist_field fields[] = {
     {"activate", IST_FIELD_CHOICE, offsetof(struct body, activate), .choices = activations},
 };
 
+/* A method that trains, by its name; the error lists those that there are. "auto" is none yet. */
 static enum ist_code find_method(const char *name, const struct ist_method **ret,
 				 struct ist_err *err)
 {
@@ -54,7 +55,8 @@ static enum ist_code find_method(const char *name, const struct ist_method **ret
 	return code;
 }
 
-/* The cheap part of "is there enough": whether there can be any pair at all. */
+/* The cheap part of "is there enough": whether there can be any pair at all. Costs no look at the
+ * items. */
 static enum ist_code check_counts(const struct ist_collection_info *info,
 				  const struct ist_method *method, struct ist_err *err)
 {
@@ -69,6 +71,8 @@ static enum ist_code check_counts(const struct ist_collection_info *info,
 	return IST_OK;
 }
 
+/* Whether there is enough to train and to measure. The pairs are read where that takes a moment;
+ * with more items the job itself finds out. */
 static enum ist_code check_data(struct ist_collection *c, const struct ist_collection_info *info,
 				const struct ist_method *method, const struct ist_split *split,
 				struct ist_err *err)
@@ -82,7 +86,8 @@ static enum ist_code check_data(struct ist_collection *c, const struct ist_colle
 	return code ? code : ist_train_check(method, &set.pairs, err);
 }
 
-/* The request as the job will read it. */
+/* The request as the job will read it: every parameter, the whole split, seed and gate. What is
+ * wrong with it is said with a pointer into the body. */
 static enum ist_code complete(struct ist_collection *c, const struct body *body, json_t **ret,
 			      struct ist_err *err)
 {

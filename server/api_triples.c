@@ -47,6 +47,7 @@ static const struct ist_field fields[] = {
     {"target", IST_FIELD_STRING, offsetof(struct body, target), 1, 255, .required = true},
 };
 
+/* One line; its strings are copied into the batch's arena. */
 static enum ist_code parse(struct import *im, const struct ist_str *text, struct ist_triple *ret,
 			   struct ist_err *err)
 {
@@ -119,6 +120,7 @@ static const char *status_name(struct import *im, const struct ist_triple *tripl
 	return "created";
 }
 
+/* One result line, counted for the summary whether it is shown or not. */
 static void put_line(struct import *im, const struct line *line, struct ist_buf *out)
 {
 	const struct ist_err *err = &line->triple.err;
@@ -164,6 +166,8 @@ static enum ist_code flush(struct import *im, struct ist_err *err)
 
 /* ---- the stream ---- */
 
+/* Reads to the end of the body. A batch is written when it is full, or when the next line is not
+ * there yet: a client that sends slowly has its lines written while it waits. */
 static enum ist_code read_lines(struct import *im, struct ist_err *err)
 {
 	struct ist_str text;
@@ -219,6 +223,7 @@ static enum ist_code put_end(struct import *im, enum ist_code code, const struct
 	return code;
 }
 
+/* Once reading has begun the answer is 200, whatever happens: what failed is told by its lines. */
 static enum ist_code import(struct import *im, struct ist_reply *re, struct ist_err *err)
 {
 	struct ist_err problem = {0};

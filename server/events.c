@@ -23,6 +23,7 @@ struct stream {
 	bool ended;
 };
 
+/* Called by http.c when the stream has ended or the client has left. */
 static void stream_destroy(void *user)
 {
 	struct stream *stream = user;
@@ -32,6 +33,7 @@ static void stream_destroy(void *user)
 	free(stream);
 }
 
+/* What has come since the last call; "too busy" with nothing put means: nothing yet, ask again. */
 static enum ist_code stream_next(void *user, struct ist_buf *out, struct ist_err *err)
 {
 	struct stream *stream = user;
@@ -74,6 +76,7 @@ static void tell_row(struct stream *stream, const struct ist_job_row *row)
 	json_decref(state);
 }
 
+/* Where a watcher who comes back had been; 0 for a new one. */
 static enum ist_code last_event_id(const struct ist_request *rq, uint64_t *ret, struct ist_err *err)
 {
 	const char *text = ist_request_header(rq, "Last-Event-ID");

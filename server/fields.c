@@ -33,15 +33,19 @@ void ist_pointer_add(char *pointer, size_t size, const char *name)
 	pointer[n] = '\0';
 }
 
+/* Whether the row sets limits. */
 static bool limited(const struct ist_field *f)
 {
 	return f->min != 0 || f->max != 0;
 }
 
+/* The error of a value of another type. */
 static enum ist_code wrong(struct ist_err *err, const char *wanted)
 {
 	return ist_fail_at(err, IST_INVALID, "", "must be %s", wanted);
 }
+
+/* ---- one reader a kind ---- */
 
 static enum ist_code read_string(const struct ist_field *f, const json_t *v, void *at,
 				 struct ist_err *err)
@@ -151,6 +155,7 @@ static enum ist_code (*const readers[IST_N_FIELD_KINDS])(const struct ist_field 
     [IST_FIELD_ARRAY] = read_array,   [IST_FIELD_ANY] = read_any,
 };
 
+/* The row of a member; tables are short. */
 static const struct ist_field *field_of(const struct ist_field *fields, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++)

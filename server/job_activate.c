@@ -1,4 +1,7 @@
-/* Swapping in a model whose index has to be built first. Queries go on meanwhile. */
+/*
+ * Swapping in a model whose index has to be built first. Queries go on with the old one meanwhile;
+ * the store swaps them over in one step, or not at all if the job is cancelled before.
+ */
 #include "core/base/memory.h"
 #include "server/jobs.h"
 

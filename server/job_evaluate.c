@@ -21,6 +21,7 @@ struct chosen {
 	const char **labels; /* by class number */
 };
 
+/* Releases what evaluate_pairs filled. */
 static void chosen_finish(struct chosen *chosen)
 {
 	for (int m = 0; m < IST_N_MODALITIES; m++)
@@ -45,6 +46,7 @@ static int32_t class_of(struct chosen *chosen, const char *label)
 	return (int32_t)i;
 }
 
+/* Copies the feature of one side of a pair, (dim). */
 static enum ist_code take_item(struct ist_collection *c, const json_t *id, enum ist_modality m,
 			       float *to, size_t dim, struct ist_arena *arena, struct ist_item *ret,
 			       struct ist_err *err)
@@ -63,6 +65,7 @@ static enum ist_code take_item(struct ist_collection *c, const json_t *id, enum 
 	return IST_OK;
 }
 
+/* The i-th pair. Its class is the picture's: both sides of a true pair share it. */
 static enum ist_code take_pair(struct ist_collection *c, const json_t *ids, size_t i,
 			       struct chosen *chosen, struct ist_arena *arena, struct ist_err *err)
 {
@@ -83,6 +86,7 @@ static enum ist_code take_pair(struct ist_collection *c, const json_t *ids, size
 	return IST_OK;
 }
 
+/* On pairs that the client named; all of them count as test. */
 static enum ist_code evaluate_pairs(struct ist_job *job, struct ist_collection *c,
 				    const struct ist_model *model, const json_t *list, json_t **ret,
 				    struct ist_err *err)
@@ -108,6 +112,7 @@ static enum ist_code evaluate_pairs(struct ist_job *job, struct ist_collection *
 	return code ? code : ist_evaluate(model, &chosen.pairs, IST_TEST, &job->hooks, ret, err);
 }
 
+/* On one part of the split that the request defines. */
 static enum ist_code evaluate_split(struct ist_job *job, struct ist_collection *c,
 				    const struct ist_model *model, json_t **ret,
 				    struct ist_err *err)

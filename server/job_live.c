@@ -49,6 +49,7 @@ struct ist_job_live {
 	uint64_t last_id;
 };
 
+/* A clock that no one sets. */
 static int64_t now_ns(void)
 {
 	struct timespec ts;
@@ -124,6 +125,7 @@ static void emit(struct ist_job_live *live, const char *name, json_t *data)
 	*slot = (struct event){live->last_id, buf.data};
 }
 
+/* Few watchers, few new events: a walk over the ring is cheap beside the making of a reply. */
 bool ist_job_live_read(struct ist_job_live *live, uint64_t *cursor, struct ist_buf *ret)
 {
 	bool more;
@@ -155,6 +157,7 @@ static json_t *eta(const struct ist_job_live *live)
 	return json_integer((json_int_t)ceil(elapsed * (1 - live->progress) / done));
 }
 
+/* The event "progress", and the first part of a snapshot. The lock is held. */
 static json_t *progress_json(const struct ist_job_live *live)
 {
 	return json_pack("{s:f, s:s?, s:o}", "progress", live->progress, "stage",
@@ -222,6 +225,7 @@ static void curve_put(struct curve *curve, double step, double value)
 	curve->points[curve->n++] = (struct point){step, value};
 }
 
+/* A value that is not finite has no JSON and is left out: a loss that exploded shows by its gap. */
 void ist_job_live_curve(struct ist_job_live *live, const char *name, double step, double value)
 {
 	struct curve *curve;
@@ -239,6 +243,7 @@ void ist_job_live_curve(struct ist_job_live *live, const char *name, double step
 	pthread_mutex_unlock(&live->lock);
 }
 
+/* All curves as {"name": [[step, value], …]}. The lock is held. */
 static json_t *curves_json(const struct ist_job_live *live)
 {
 	json_t *curves = json_object();

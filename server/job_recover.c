@@ -98,6 +98,7 @@ static enum ist_code rows_of(struct ist_jobs *jobs, const char *state, struct is
 	return IST_OK;
 }
 
+/* Does something with every row of a state; the first error ends it. */
 static enum ist_code for_all(struct ist_jobs *jobs, const char *state,
 			     enum ist_code (*what)(struct ist_jobs *, struct ist_job_row *,
 						   struct ist_arena *, struct ist_err *),

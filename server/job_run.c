@@ -27,6 +27,7 @@ struct work {
 	int64_t written_us;
 };
 
+/* Brings the row up to what is in memory. */
 static void write_progress(struct work *work)
 {
 	json_t *snapshot = ist_job_live_snapshot(work->job.live);
@@ -43,6 +44,8 @@ static void write_progress(struct work *work)
 	work->written_us = ist_now_us();
 }
 
+/* ---- the hooks that a kind's function calls, on the lane's thread ---- */
+
 static void hook_progress(void *user, double fraction, const char *stage)
 {
 	struct work *work = user;
@@ -57,6 +60,8 @@ static void hook_curve(void *user, const char *name, double step, double value)
 	ist_job_live_curve(((struct work *)user)->job.live, name, step, value);
 }
 
+/* True ends the work. Before it says false it waits a little while queries are in flight: they
+ * share the processors with the training, and somebody waits for them. */
 static bool hook_stop(void *user)
 {
 	struct work *work = user;
@@ -130,6 +135,8 @@ static bool write_end(struct work *work, const char *state)
 	return true;
 }
 
+/* Writes what the job came to. Its folder goes when the row is final, not before: a crash in
+ * between leaves a folder too many, never a job without its checkpoint. */
 static void finish(struct work *work, const char *state)
 {
 	bool again = strcmp(state, "queued") == 0;

@@ -24,6 +24,7 @@ struct training {
 	char model[32];	      /* the one that was made */
 };
 
+/* From the row to what it asks. */
 static enum ist_code read_request(struct training *t, struct ist_err *err)
 {
 	const json_t *request = t->job->request;
@@ -64,6 +65,8 @@ static void complete_report(const struct training *t, const struct ist_training_
 	json_object_set_new(report, "job", json_string(t->job->id));
 }
 
+/* The long part. A cancellation that comes after the last step is still heeded: from the moment the
+ * model has its row it would have to be taken back. */
 static enum ist_code train_and_keep(struct training *t, struct ist_err *err)
 {
 	struct ist_training_set set = {0};
@@ -178,6 +181,8 @@ static enum ist_code compare(struct training *t, const struct ist_model *ours,
 	return ist_gate_compare(ours, theirs, &pairs, &t->job->hooks, ret, err);
 }
 
+/* Candidate against active, both loaded from what the store kept: what is compared is what would
+ * serve. */
 static enum ist_code gate(struct training *t, struct ist_gate *ret, struct ist_err *err)
 {
 	ist_auto(ist_arena_finish) struct ist_arena arena = {0};
@@ -201,6 +206,7 @@ struct decision {
 	char reason[300];
 };
 
+/* Whether to activate, and why, in words for people. */
 static enum ist_code decide(struct training *t, struct decision *ret, struct ist_err *err)
 {
 	struct ist_gate verdict = {0};
@@ -223,6 +229,8 @@ static enum ist_code decide(struct training *t, struct decision *ret, struct ist
 	return code;
 }
 
+/* Activating ends with the swap, which nobody can cancel any more; without it the point of no
+ * return is here. */
 static enum ist_code activate(struct training *t, const struct decision *decision,
 			      struct ist_err *err)
 {
@@ -250,6 +258,7 @@ static enum ist_code take_back(struct training *t, enum ist_code code, struct is
 	return code;
 }
 
+/* The whole, step by step; every step can be the first one of a second attempt. */
 static enum ist_code train(struct training *t, json_t **ret_result, struct ist_err *err)
 {
 	struct decision decision;

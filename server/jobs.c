@@ -39,6 +39,7 @@ const struct ist_job_kind *ist_jobs_kind(const struct ist_jobs *jobs, const char
 	return NULL;
 }
 
+/* Makes the queues; nothing runs before ist_jobs_start. */
 struct ist_jobs *ist_jobs_create(const struct ist_jobs_options *options)
 {
 	struct ist_jobs *jobs = ist_alloc(1, sizeof(*jobs));
@@ -113,6 +114,7 @@ static bool is_it(const struct ist_job_live *live, const char *id)
 	return live != NULL && strcmp(ist_job_live_id(live), id) == 0;
 }
 
+/* Looks where jobs are, from what runs to what has lately ended. */
 struct ist_job_live *ist_jobs_live(struct ist_jobs *jobs, const char *id)
 {
 	struct ist_job_live *found = NULL;
@@ -194,6 +196,7 @@ void ist_jobs_announce_end(const struct ist_job_row *row, struct ist_job_live *l
 
 /* ---- start and stop ---- */
 
+/* A lane's thread: one job after the other until the daemon stops. */
 static void *lane_main(void *user)
 {
 	struct ist_lane *lane = user;
@@ -234,6 +237,7 @@ enum ist_code ist_jobs_start(struct ist_jobs *jobs, struct ist_err *err)
 	return IST_OK;
 }
 
+/* Lanes look at `stopping` between jobs, jobs at their hooks. Both are quick. */
 void ist_jobs_stop(struct ist_jobs *jobs)
 {
 	pthread_mutex_lock(&jobs->lock);
@@ -294,6 +298,7 @@ static enum ist_code find_key(struct ist_jobs *jobs, const struct ist_job_row *w
 	return code;
 }
 
+/* Whether a client should wait with its next job. */
 static bool is_full(struct ist_jobs *jobs)
 {
 	struct ist_jobs_stats stats;
@@ -355,6 +360,7 @@ static void drop_queued(struct ist_jobs *jobs, const struct ist_job_row *row)
 	ist_job_live_unref(found);
 }
 
+/* Asks a running job to end; one that is past its point of no return counts as finished. */
 static enum ist_code cancel_running(struct ist_jobs *jobs, const char *id, struct ist_err *err)
 {
 	struct ist_job_live *live = ist_jobs_live(jobs, id);
@@ -364,6 +370,7 @@ static enum ist_code cancel_running(struct ist_jobs *jobs, const char *id, struc
 	return asked ? IST_OK : ist_fail(err, IST_CONFLICT, "job %s has finished", id);
 }
 
+/* The row decides: a job that started between the look and the write is asked to end instead. */
 enum ist_code ist_jobs_cancel(struct ist_jobs *jobs, const char *id, bool *ret_running,
 			      struct ist_err *err)
 {

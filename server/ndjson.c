@@ -8,6 +8,7 @@
 
 #define READ_BYTES ((size_t)1 << 16)
 
+/* The request's body as the source of lines. */
 static enum ist_code read_request(void *user, void *data, size_t cap, size_t *ret_n,
 				  struct ist_err *err)
 {
@@ -43,6 +44,7 @@ bool ist_ndjson_ready(struct ist_ndjson *nd)
 	return line_end(nd) != NULL;
 }
 
+/* Reads one more piece; blocks until the client sends. */
 static enum ist_code fill(struct ist_ndjson *nd, struct ist_err *err)
 {
 	size_t n = 0;
@@ -64,6 +66,7 @@ static enum ist_code fill(struct ist_ndjson *nd, struct ist_err *err)
 	return IST_OK;
 }
 
+/* Nothing but what people call an empty line, a Windows one included. */
 static bool is_blank(const char *data, size_t len)
 {
 	for (size_t i = 0; i < len; i++)

@@ -37,6 +37,7 @@ static const struct ist_field source_fields[] = {
     {"compose", IST_FIELD_OBJECT, offsetof(struct source_body, compose)},
 };
 
+/* {"base64"}: the bytes of a file. Whether they are a picture is for its decoder to say. */
 static enum ist_code parse_image(const json_t *json, struct ist_arena *arena, struct ist_str *ret,
 				 struct ist_err *err)
 {
@@ -97,6 +98,8 @@ static enum ist_code parse_compose(const json_t *json, const struct ist_str *par
 	return code;
 }
 
+/* ---- one reader a form; errors are relative to the form's member ---- */
+
 static enum ist_code read_text(const struct source_body *body, const struct ist_str *part,
 			       struct ist_arena *arena, struct ist_source *ret, struct ist_err *err)
 {
@@ -152,6 +155,7 @@ static const struct form {
     {"compose", IST_BY_COMPOSE, true, false, read_compose},
 };
 
+/* The form that the members make; *ret_n says how many forms there are, which should be one. */
 static const struct form *form_of(const json_t *json, bool by_item, size_t *ret_n)
 {
 	const struct form *found = NULL;
@@ -166,6 +170,8 @@ static const struct form *form_of(const json_t *json, bool by_item, size_t *ret_
 	return found;
 }
 
+/* Unknown members are refused first, then it must be one form, then the form must be right. With a
+ * picture as a part the object may be empty: the picture is the query. */
 enum ist_code ist_source_parse(const json_t *json, const struct ist_str *image, bool by_item,
 			       struct ist_arena *arena, struct ist_source *ret, struct ist_err *err)
 {
@@ -229,6 +235,7 @@ static const struct ist_field query_fields[] = {
     {"return", IST_FIELD_ARRAY, AT(returns), 0, 4},
 };
 
+/* The names in "return" as a set. */
 static enum ist_code parse_returns(const json_t *array, unsigned *ret, struct ist_err *err)
 {
 	unsigned set = 0;
@@ -287,6 +294,7 @@ static enum ist_code read_query(const json_t *json, const struct ist_str *image,
 	return code;
 }
 
+/* What holds where nothing is said. */
 static struct query_body defaults(void)
 {
 	return (struct query_body){
@@ -324,6 +332,8 @@ void ist_query_finish(struct ist_query *query)
 const char *const ist_query_url_names[] = {
     "text",	      "id",    "modality", "target",  "limit",	"offset", "filter", "threshold",
     "min_similarity", "model", "exact",	   "explain", "return", NULL};
+
+/* ---- values of a query string as JSON; NULL for what is none ---- */
 
 static json_t *url_string(const char *value)
 {
@@ -396,6 +406,7 @@ static const struct {
     {"return", false, url_list, "names with commas between them"},
 };
 
+/* Puts every parameter that is there where it belongs in the JSON of a query. */
 static enum ist_code url_json(const char *(*value)(const void *user, const char *name),
 			      const void *user, json_t *json, json_t *source, struct ist_err *err)
 {

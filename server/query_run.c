@@ -24,6 +24,7 @@ const char *ist_space_name(const struct ist_model *model)
 	return model->crosses ? "common" : "feature";
 }
 
+/* The answer where nothing can be reached says what would help. */
 static enum ist_code no_model(struct ist_err *err, const struct ist_reader *reader,
 			      const char *what)
 {
@@ -59,6 +60,8 @@ static enum ist_code embed_feature(const struct ist_reader *reader, enum ist_mod
 	ret->from = m;
 	return IST_OK;
 }
+
+/* ---- one way from each form of source; pointers are relative to the source ---- */
 
 static enum ist_code by_text(struct ist_worker *worker, const struct ist_reader *reader,
 			     const struct ist_source *source, struct ist_arena *arena,
@@ -113,6 +116,7 @@ static enum ist_code by_id(struct ist_worker *worker, const struct ist_reader *r
 	return embed_feature(reader, m, feature[m], arena, ret, err);
 }
 
+/* A feature goes through the model like the encoder's own; a ready embedding is taken as it is. */
 static enum ist_code by_vector(struct ist_worker *worker, const struct ist_reader *reader,
 			       const struct ist_source *source, struct ist_arena *arena,
 			       struct ist_embedded *ret, struct ist_err *err)
@@ -139,6 +143,7 @@ static enum ist_code by_vector(struct ist_worker *worker, const struct ist_reade
 	return IST_OK;
 }
 
+/* The form is checked as if it could be answered, so that clients can be written for it. */
 static enum ist_code by_compose(struct ist_worker *worker, const struct ist_reader *reader,
 				const struct ist_source *source, struct ist_arena *arena,
 				struct ist_embedded *ret, struct ist_err *err)
@@ -205,6 +210,7 @@ static enum ist_code choose_targets(const struct ist_reader *reader, const struc
 	return IST_OK;
 }
 
+/* A threshold is on the score, so every target that is searched must have one. */
 static enum ist_code check_threshold(const struct ist_reader *reader, const struct ist_query *query,
 				     const struct ist_search *search, struct ist_err *err)
 {
@@ -231,6 +237,7 @@ static void put_number(struct ist_buf *buf, double x)
 		ist_buf_puts(buf, "null");
 }
 
+/* One hit. Members that were not asked for are left out, not null. */
 static void put_hit(struct ist_buf *buf, const struct ist_hit *hit, const struct ist_query *query,
 		    const struct ist_model *model)
 {
@@ -275,6 +282,7 @@ static double now_ms(void)
 	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
 }
 
+/* How the search went, for who wonders why: not part of what stays the same over versions. */
 static void put_explain(struct ist_buf *buf, const struct ist_reader *reader,
 			const struct ist_search_report *report)
 {
@@ -318,6 +326,7 @@ static void put_reply(struct ist_buf *buf, const struct ist_reader *reader,
 	ist_buf_printf(buf, ",\"took_ms\":%.3f}", now_ms() - since_ms);
 }
 
+/* From source to reply under one reader. */
 static enum ist_code answer(struct ist_worker *worker, const struct ist_reader *reader,
 			    const struct ist_query *query, double since_ms, struct ist_arena *arena,
 			    struct ist_buf *ret, struct ist_err *err)

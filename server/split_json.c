@@ -9,6 +9,7 @@
 #include "core/base/memory.h"
 #include "server/fields.h"
 
+/* What a client gave; NAN and -1 where it gave nothing. */
 struct given {
 	const char *field;
 	double validation, test;
@@ -22,6 +23,7 @@ static const struct ist_field fields[] = {
     {"seed", IST_FIELD_INT, offsetof(struct given, seed), 0, 9007199254740991.0},
 };
 
+/* A field names the parts, so that shares and seed make no sense beside it. */
 static enum ist_code by_field(const struct given *given, struct ist_split *ret, struct ist_err *err)
 {
 	struct ist_split split = IST_SPLIT_DEFAULT;

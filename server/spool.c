@@ -1,4 +1,7 @@
-/* Result lines, spooled: a small buffer in front of an unnamed file. */
+/*
+ * Result lines, spooled: a small buffer in front of an unnamed file in the data folder, so that a
+ * disk that is full is the same disk that the items are on, and is told as such.
+ */
 #include "server/spool.h"
 
 #include <errno.h>
@@ -32,6 +35,7 @@ void ist_spool_finish(struct ist_spool *spool)
 	ist_buf_finish(&spool->buf);
 }
 
+/* Writes the buffer out, however often the system takes only a part. */
 static enum ist_code flush(struct ist_spool *spool, struct ist_err *err)
 {
 	size_t done = 0;

@@ -15,12 +15,14 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "float32 goes over the wire as it is");
 
+/* The widths that are taken. */
 static enum ist_code bad_width(struct ist_err *err, size_t n)
 {
 	return ist_fail_at(err, IST_INVALID, "", "must have 1 to %d numbers, got %zu",
 			   IST_VECTOR_DIM_MAX, n);
 }
 
+/* The number at place i of an array. */
 static enum ist_code bad_element(struct ist_err *err, size_t i)
 {
 	char pointer[32];
@@ -29,6 +31,7 @@ static enum ist_code bad_element(struct ist_err *err, size_t i)
 	return ist_fail_at(err, IST_INVALID, pointer, "must be a finite number (float32)");
 }
 
+/* [0.5, -1, …] */
 static enum ist_code parse_array(const json_t *json, struct ist_arena *arena, float **ret,
 				 size_t *ret_n, struct ist_err *err)
 {
@@ -51,6 +54,7 @@ static enum ist_code parse_array(const json_t *json, struct ist_arena *arena, fl
 	return IST_OK;
 }
 
+/* {"base64": "…"}: bounded by its length before anything is allocated. */
 static enum ist_code parse_base64(const json_t *json, struct ist_arena *arena, float **ret,
 				  size_t *ret_n, struct ist_err *err)
 {
