@@ -79,7 +79,7 @@ static enum ist_code embed(struct ist_request *rq, const struct ist_reader *read
 			   const struct body *body, struct ist_reply *re, struct ist_err *err)
 {
 	struct ist_buf vectors = {0};
-	size_t dim;
+	size_t dim = 0;
 	enum ist_code code = put_vectors(rq, reader, body, &vectors, &dim, err);
 
 	if (!code) {

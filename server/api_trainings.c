@@ -91,7 +91,7 @@ static enum ist_code check_data(struct ist_collection *c, const struct ist_colle
 static enum ist_code complete(struct ist_collection *c, const struct body *body, json_t **ret,
 			      struct ist_err *err)
 {
-	const struct ist_method *method;
+	const struct ist_method *method = NULL;
 	struct ist_collection_info info;
 	struct ist_split split;
 	json_t *params = NULL;
