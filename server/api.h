@@ -7,6 +7,31 @@
 #define IST_HANDLER(name)                                                                          \
 	enum ist_code name(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)
 
+/* api_info.c, api_health.c, api_pages.c */
+IST_HANDLER(ist_api_get_info);
+IST_HANDLER(ist_api_get_health);
+IST_HANDLER(ist_api_get_live);
+IST_HANDLER(ist_api_get_ready);
+IST_HANDLER(ist_api_get_metrics);
+IST_HANDLER(ist_api_get_openapi);
+IST_HANDLER(ist_api_get_docs);
+IST_HANDLER(ist_api_get_page);
+/* api_collections.c */
+IST_HANDLER(ist_api_list_collections);
+IST_HANDLER(ist_api_put_collection);
+IST_HANDLER(ist_api_get_collection);
+IST_HANDLER(ist_api_patch_collection);
+IST_HANDLER(ist_api_delete_collection);
+/* api_items.c, api_image.c, api_import.c, api_export.c */
+IST_HANDLER(ist_api_list_items);
+IST_HANDLER(ist_api_put_item);
+IST_HANDLER(ist_api_get_item);
+IST_HANDLER(ist_api_patch_item);
+IST_HANDLER(ist_api_delete_item);
+IST_HANDLER(ist_api_delete_items);
+IST_HANDLER(ist_api_get_image);
+IST_HANDLER(ist_api_import_items);
+IST_HANDLER(ist_api_export_items);
 /* api_query.c, api_embed.c */
 IST_HANDLER(ist_api_query);
 IST_HANDLER(ist_api_query_get);

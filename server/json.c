@@ -193,6 +193,21 @@ bool ist_utf8_is_valid(const char *text, size_t len)
 	return true;
 }
 
+void ist_utf8_repair(char *s)
+{
+	size_t n = strlen(s), i = 0;
+
+	while (i < n) {
+		size_t len = 1;
+
+		while (len < 4 && i + len < n && ((unsigned char)s[i + len] & 0xc0) == 0x80)
+			len++;
+		if (!ist_utf8_is_valid(s + i, len))
+			memset(s + i, '?', len);
+		i += len;
+	}
+}
+
 bool ist_name_is_valid(const char *name, size_t len)
 {
 	if (len < 1 || len > 255 || !ist_utf8_is_valid(name, len))

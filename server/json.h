@@ -23,6 +23,8 @@ void ist_json_put_string(struct ist_buf *buf, const char *s, size_t len);
 
 /* Whether the bytes are UTF-8 without overlong forms and surrogates. */
 bool ist_utf8_is_valid(const char *s, size_t len);
+/* Puts '?' for every byte that is no UTF-8; for texts that may have been cut or quote a body. */
+void ist_utf8_repair(char *s);
 /* A name by the rules of ids: 1-255 bytes of UTF-8 without control characters, not "." or "..". */
 bool ist_name_is_valid(const char *name, size_t len);
 

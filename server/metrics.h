@@ -30,6 +30,8 @@ enum ist_counter {
 };
 void ist_metrics_count(enum ist_counter counter, uint64_t n);
 
+size_t ist_resident_bytes(void); /* of this process */
+
 /* The whole text: the above, and what store, http and process say of themselves. */
 void ist_metrics_put(struct ist_daemon *daemon, struct ist_buf *buf);
 
