@@ -144,6 +144,12 @@ enum ist_code ist_api_delete_model(struct ist_request *rq, struct ist_reply *re,
 
 /* ---- activate, roll back ---- */
 
+/* Some clients send {} with every POST; there is nothing that it could hold here. */
+static enum ist_code check_nothing(const json_t *json, struct ist_err *err)
+{
+	return json == NULL ? IST_OK : ist_fields_read(json, NULL, 0, NULL, err);
+}
+
 /* At once where the index is there, else by a job. */
 static enum ist_code activate(struct ist_request *rq, struct ist_reply *re,
 			      struct ist_collection *c, const char *id, struct ist_err *err)
@@ -167,9 +173,9 @@ enum ist_code ist_api_activate_model(struct ist_request *rq, struct ist_reply *r
 {
 	struct ist_collection *c;
 	struct ist_model_info info;
-	enum ist_code code = model_of(rq, &c, &info, err);
+	enum ist_code code = check_nothing(rq->json, err);
 
-	if (code)
+	if (code || (code = model_of(rq, &c, &info, err)))
 		return code;
 	if (info.active)
 		ist_reply_json(re, 200, model_json(&info));
@@ -193,12 +199,12 @@ static enum ist_code roll_back(struct ist_request *rq, struct ist_reply *re,
 enum ist_code ist_api_rollback(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)
 {
 	struct ist_collection *c;
-	enum ist_code code = collection_of(rq, &c, err);
+	enum ist_code code = check_nothing(rq->json, err);
 
-	if (!code) {
-		code = roll_back(rq, re, c, err);
-		ist_collection_unref(c);
-	}
+	if (code || (code = collection_of(rq, &c, err)))
+		return code;
+	code = roll_back(rq, re, c, err);
+	ist_collection_unref(c);
 	return code;
 }
 
@@ -208,9 +214,9 @@ enum ist_code ist_api_rollback_model(struct ist_request *rq, struct ist_reply *r
 {
 	struct ist_collection *c;
 	struct ist_model_info info;
-	enum ist_code code = model_of(rq, &c, &info, err);
+	enum ist_code code = check_nothing(rq->json, err);
 
-	if (code)
+	if (code || (code = model_of(rq, &c, &info, err)))
 		return code;
 	code = info.active ? roll_back(rq, re, c, err)
 			   : ist_fail(err, IST_CONFLICT,

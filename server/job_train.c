@@ -24,6 +24,46 @@ struct training {
 	char model[32];	      /* the one that was made */
 };
 
+/* ---- progress: every step of a training has its share of the whole ---- */
+
+struct step {
+	const struct ist_train_hooks *outer;
+	double from, to;
+};
+
+static void step_progress(void *user, double fraction, const char *stage)
+{
+	const struct step *step = user;
+
+	step->outer->progress(step->outer->user, step->from + fraction * (step->to - step->from),
+			      stage);
+}
+
+static void step_curve(void *user, const char *name, double x, double y)
+{
+	const struct step *step = user;
+
+	step->outer->curve(step->outer->user, name, x, y);
+}
+
+static bool step_stop(void *user)
+{
+	const struct step *step = user;
+
+	return step->outer->stop(step->outer->user);
+}
+
+/* The job's hooks for one step; `step` outlives its use. Says at once what begins. */
+static struct ist_train_hooks step_begin(struct step *step, const char *stage)
+{
+	step_progress(step, 0, stage);
+	return (struct ist_train_hooks){.user = step,
+					.progress = step_progress,
+					.curve = step_curve,
+					.stop = step_stop,
+					.checkpoint_dir = step->outer->checkpoint_dir};
+}
+
 /* From the row to what it asks. */
 static enum ist_code read_request(struct training *t, struct ist_err *err)
 {
@@ -72,17 +112,18 @@ static enum ist_code train_and_keep(struct training *t, struct ist_err *err)
 	struct ist_training_set set = {0};
 	struct ist_model *model = NULL;
 	json_t *report = NULL;
+	struct step step = {&t->job->hooks, 0, 0.9};
+	struct ist_train_hooks hooks = step_begin(&step, "reading pairs");
 	enum ist_code code;
 
-	t->job->hooks.progress(t->job->hooks.user, 0, "reading pairs");
 	code = ist_training_set_load(t->collection, &t->split,
 				     (t->method->needs & IST_NEEDS_LABELS) != 0, &set, err);
 	if (code)
 		return code;
 	code = ist_train_check(t->method, &set.pairs, err);
 	if (!code)
-		code = ist_train(t->method, &set.pairs, t->params, t->seed, &t->job->hooks, &model,
-				 &report, err);
+		code = ist_train(t->method, &set.pairs, t->params, t->seed, &hooks, &model, &report,
+				 err);
 	if (!code && ist_job_live_cancelled(t->job->live))
 		code = ist_fail(err, IST_CANCELLED, "cancelled");
 	if (!code) {
@@ -222,7 +263,6 @@ static enum ist_code decide(struct training *t, struct decision *ret, struct ist
 		ret->activate = true;
 		return IST_OK;
 	}
-	t->job->hooks.progress(t->job->hooks.user, 0.95, "comparing with the active model");
 	code = gate(t, &verdict, err);
 	ret->activate = verdict.activate;
 	snprintf(ret->reason, sizeof(ret->reason), "%s", verdict.reason);
@@ -234,11 +274,11 @@ static enum ist_code decide(struct training *t, struct decision *ret, struct ist
 static enum ist_code activate(struct training *t, const struct decision *decision,
 			      struct ist_err *err)
 {
-	struct ist_train_hooks hooks = t->job->hooks;
+	struct step step = {&t->job->hooks, 0.93, 1};
+	struct ist_train_hooks hooks;
 
 	if (decision->activate) {
-		t->job->hooks.progress(t->job->hooks.user, 0.97, "building the index");
-		hooks.progress = NULL; /* its fractions are of the building alone */
+		hooks = step_begin(&step, "building the index");
 		return ist_models_activate(t->collection, t->model, &hooks, err);
 	}
 	if (!ist_job_live_commit(t->job->live))
