@@ -146,7 +146,8 @@ bool ist_job_live_read(struct ist_job_live *live, uint64_t *cursor, struct ist_b
 
 /* ---- progress and curves ---- */
 
-/* Seconds that remain at the pace since the start; null while there is too little to tell. */
+/* Seconds that remain at the pace since the start; null while there is too little to tell. A job
+ * that is taken up again starts where its checkpoint is: that stretch took no time. */
 static json_t *eta(const struct ist_job_live *live)
 {
 	double done = live->progress - live->progress_at_begin;
@@ -178,9 +179,6 @@ void ist_job_live_progress(struct ist_job_live *live, double fraction, const cha
 	bool new_stage;
 
 	pthread_mutex_lock(&live->lock);
-	/* A resumed job starts where its checkpoint is: that stretch took no time. */
-	if (live->progress == live->progress_at_begin && now - live->begin_ns < 1000000000)
-		live->progress_at_begin = fraction;
 	live->progress = fmin(fmax(fraction, 0), 1);
 	new_stage = stage != NULL && strcmp(stage, live->stage) != 0;
 	if (new_stage)

@@ -69,7 +69,7 @@ const struct ist_route ist_routes[] = {
      .handle = ist_api_activate_model},
     {"POST", C "/models/{model}:rollback", "rollbackModel", IST_BODY_OPTIONAL_JSON, MIB,
      .handle = ist_api_rollback_model},
-    {"POST", C "/models/{model}:evaluate", "evaluateModel", IST_BODY_JSON, 8 * MIB,
+    {"POST", C "/models/{model}:evaluate", "evaluateModel", IST_BODY_OPTIONAL_JSON, 8 * MIB,
      .handle = ist_api_evaluate_model},
 };
 const size_t ist_n_routes = sizeof(ist_routes) / sizeof(ist_routes[0]);
