@@ -57,6 +57,8 @@ static void publish_activation(struct ist_store *store, struct ist_db *db, void 
 
 	a->collection->version++;
 	ist_built_adopt(&a->built, db, a->collection, a->model, &a->old);
+	/* At once: readers that still hold it find it there to be caught up. */
+	ist_cache_put(a->collection, a->replaced, &a->old);
 	a->collection->rebuilding = false;
 }
 
@@ -120,9 +122,6 @@ static enum ist_code activate(struct activation *a, const struct ist_train_hooks
 	code = prepare(a, hooks, err);
 	if (code == IST_OK)
 		code = commit(a, err);
-	if (code == IST_OK && a->old.generation != NULL)
-		ist_cache_put(c, a->replaced, &a->old);
-	ist_built_finish(&a->old, c);
 	ist_built_finish(&a->built, c);
 	return code;
 }

@@ -15,7 +15,7 @@
 #include "index/items.h"
 #include "index/live.h"
 
-enum { TRIES = 4, TIE_LIMIT = 4096 };
+enum { TRIES = 3, TIE_LIMIT = 4096 };
 
 /* ---- readers ---- */
 
@@ -327,20 +327,24 @@ static enum ist_code search_until(struct query *q, struct ist_hit *ret, size_t *
 
 /* ---- the whole ---- */
 
-/* The watermark of now; after a merge, of the generation that took the old one's place. */
+/* A generation of the reader's model that has what is published now: after a merge the one that
+ * took the old one's place; after another model became active the cached one, caught up. */
 static void refresh(struct query *q)
 {
 	struct ist_collection *c = q->reader->collection;
+	int64_t model = ist_model_number(q->reader->model);
+	struct ist_generation *fresh = NULL;
+	struct ist_watermark mark;
 
-	ist_writer_settle(c->store->writer);
 	pthread_mutex_lock(&c->lock);
-	if (c->generation != NULL && c->generation != q->generation &&
-	    ist_generation_model(c->generation) == q->model) {
-		ist_generation_unref(q->generation);
-		q->generation = ist_generation_ref(c->generation);
-	}
+	if (c->generation != NULL && c->model == model)
+		fresh = ist_generation_ref(c->generation);
 	pthread_mutex_unlock(&c->lock);
-	q->mark = ist_generation_watermark(q->generation);
+	if (fresh == NULL && ist_live_get_other(c, model, &fresh, &mark, NULL) != IST_OK)
+		return;
+	ist_generation_unref(q->generation);
+	q->generation = fresh;
+	q->model = ist_generation_model(fresh);
 }
 
 /* One try, in one read transaction: filter and items are of one state. */
@@ -381,6 +385,33 @@ static const char *path_of(const struct query *q)
 	return info.kind != NULL && info.base > 0 ? info.kind : "flat";
 }
 
+/* Again while something changed in between; the last time with the writer held, so that nothing
+ * can. */
+static enum ist_code try_until_still(struct query *q, struct ist_hit *ret, size_t *ret_n,
+				     struct ist_err *err)
+{
+	struct ist_collection *c = q->reader->collection;
+	enum ist_code code;
+	uint64_t kills;
+
+	for (int tries = 1; tries < TRIES; tries++) {
+		/* Counted before the watermark is taken: what dies later is noticed. */
+		kills = c->kills;
+		q->mark = ist_generation_watermark(q->generation);
+		code = try_once(q, ret, ret_n, err);
+		if (code != IST_OK || (q->gone == 0 && kills == c->kills))
+			return code;
+		ist_writer_settle(c->store->writer);
+		refresh(q);
+	}
+	ist_writer_hold(c->store->writer);
+	refresh(q);
+	q->mark = ist_generation_watermark(q->generation);
+	code = try_once(q, ret, ret_n, err);
+	ist_writer_go_on(c->store->writer);
+	return code;
+}
+
 enum ist_code ist_reader_search(const struct ist_reader *reader, struct ist_searcher *s,
 				const struct ist_search *search, struct ist_arena *arena,
 				struct ist_hit **ret, size_t *ret_n,
@@ -390,25 +421,16 @@ enum ist_code ist_reader_search(const struct ist_reader *reader, struct ist_sear
 			  .search = search,
 			  .model = ist_generation_model(reader->generation),
 			  .generation = ist_generation_ref(reader->generation),
-			  .mark = reader->mark,
 			  .searcher = s,
 			  .arena = arena};
-	struct ist_collection *c = reader->collection;
 	struct ist_hit *hits = ist_arena_alloc(arena, search->limit, sizeof(*hits));
 	size_t n = 0;
-	uint64_t kills;
 	enum ist_code code;
 
 	for (int m = 0; m < IST_N_MODALITIES; m++)
 		q.n_targets += search->vector[m] != NULL;
 	q.by_score = q.n_targets > 1 && scores_compare(&q);
-	for (int tries = 1;; tries++) {
-		kills = c->kills;
-		code = try_once(&q, hits, &n, err);
-		if (code != IST_OK || tries == TRIES || (q.gone == 0 && kills == c->kills))
-			break;
-		refresh(&q);
-	}
+	code = try_until_still(&q, hits, &n, err);
 	q.report.path = path_of(&q);
 	free(q.list);
 	ist_generation_unref(q.generation);

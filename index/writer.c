@@ -27,6 +27,7 @@ struct ist_writer {
 	size_t n_queued;
 	uint64_t committing, published; /* batches */
 	bool stopping;
+	pthread_rwlock_t gate; /* written from a commit to its publication; read by who holds */
 };
 
 /* Whether the error took the transaction with it, or may have. */
@@ -62,7 +63,8 @@ static enum ist_code run_in_savepoint(struct ist_writer *w, struct ist_op *op)
 	return code;
 }
 
-/* Runs and commits the list; false: nothing of it was written, for the batch's own sake. */
+/* Runs and commits the list, and leaves the gate closed for its publication. False: nothing of it
+ * was written, for the batch's own sake. */
 static bool commit_batch(struct ist_writer *w, struct ist_op *list)
 {
 	struct ist_err err = {0};
@@ -77,6 +79,7 @@ static bool commit_batch(struct ist_writer *w, struct ist_op *list)
 			err = op->err;
 		}
 	}
+	pthread_rwlock_wrlock(&w->gate);
 	pthread_mutex_lock(&w->lock);
 	w->committing++;
 	pthread_mutex_unlock(&w->lock);
@@ -87,6 +90,7 @@ static bool commit_batch(struct ist_writer *w, struct ist_op *list)
 		return true;
 	}
 	rollback(w);
+	pthread_rwlock_unlock(&w->gate);
 	for (struct ist_op *op = list; op != NULL; op = op->next) {
 		op->code = code;
 		op->err = err;
@@ -94,15 +98,22 @@ static bool commit_batch(struct ist_writer *w, struct ist_op *list)
 	return false;
 }
 
+static void settle(struct ist_writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->published = w->committing;
+	pthread_cond_broadcast(&w->published_changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* With the gate closed; opens it. */
 static void publish(struct ist_writer *w, struct ist_op *list)
 {
 	for (struct ist_op *op = list; op != NULL; op = op->next)
 		if (op->code == IST_OK && op->publish != NULL)
 			op->publish(w->store, w->db, op->user);
-	pthread_mutex_lock(&w->lock);
-	w->published = w->committing;
-	pthread_cond_broadcast(&w->published_changed);
-	pthread_mutex_unlock(&w->lock);
+	settle(w);
+	pthread_rwlock_unlock(&w->gate);
 }
 
 static void wake(struct ist_writer *w, struct ist_op *list)
@@ -143,7 +154,7 @@ static void alone(struct ist_writer *w, struct ist_op *list)
 			publish(w, op);
 		op->next = next;
 	}
-	publish(w, NULL); /* what was rolled back counts as published */
+	settle(w); /* what was rolled back counts as published */
 }
 
 static void do_batch(struct ist_writer *w, struct ist_op *list)
@@ -151,8 +162,10 @@ static void do_batch(struct ist_writer *w, struct ist_op *list)
 	if (w->store->state == IST_STORE_DAMAGED) {
 		for (struct ist_op *op = list; op != NULL; op = op->next)
 			refuse(op, w->store);
+		pthread_rwlock_wrlock(&w->gate);
 		publish(w, list);
 	} else if (!writes(list)) {
+		pthread_rwlock_wrlock(&w->gate);
 		publish(w, list);
 	} else if (commit_batch(w, list)) {
 		publish(w, list);
@@ -225,7 +238,13 @@ enum ist_code ist_writer_create(struct ist_store *store, struct ist_db *db, stru
 				struct ist_err *err)
 {
 	struct ist_writer *w = ist_alloc(1, sizeof(*w));
+	pthread_rwlockattr_t writer_first;
 
+	/* Else a stream of readers could hold the writer for ever. */
+	pthread_rwlockattr_init(&writer_first);
+	pthread_rwlockattr_setkind_np(&writer_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&w->gate, &writer_first);
+	pthread_rwlockattr_destroy(&writer_first);
 	w->store = store;
 	w->db = db;
 	pthread_mutex_init(&w->lock, NULL);
@@ -250,6 +269,7 @@ void ist_writer_destroy(struct ist_writer *w)
 	pthread_mutex_unlock(&w->lock);
 	pthread_join(w->thread, NULL);
 	ist_db_close(w->db);
+	pthread_rwlock_destroy(&w->gate);
 	pthread_cond_destroy(&w->published_changed);
 	pthread_cond_destroy(&w->work);
 	pthread_mutex_destroy(&w->lock);
@@ -290,6 +310,16 @@ void ist_writer_settle(struct ist_writer *w)
 	while (w->published < until)
 		pthread_cond_wait(&w->published_changed, &w->lock);
 	pthread_mutex_unlock(&w->lock);
+}
+
+void ist_writer_hold(struct ist_writer *w)
+{
+	pthread_rwlock_rdlock(&w->gate);
+}
+
+void ist_writer_go_on(struct ist_writer *w)
+{
+	pthread_rwlock_unlock(&w->gate);
 }
 
 size_t ist_writer_queue(struct ist_writer *w)

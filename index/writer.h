@@ -42,6 +42,10 @@ IST_CHECKED enum ist_code ist_writer_do(struct ist_writer *writer, struct ist_op
 					struct ist_err *err);
 /* Waits until all that is committed by now is published too. */
 void ist_writer_settle(struct ist_writer *writer);
+/* Between these two nothing is committed or published; for moments only, and not from inside an
+ * operation. */
+void ist_writer_hold(struct ist_writer *writer);
+void ist_writer_go_on(struct ist_writer *writer);
 size_t ist_writer_queue(struct ist_writer *writer);
 
 #endif

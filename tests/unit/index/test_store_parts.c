@@ -214,8 +214,8 @@ static void test_pages(void **state)
 	do {
 		struct ist_item *list;
 
-		assert_ist_ok(ist_items_list(f->c, filter, after, 10, false, &f->arena, &list, &n,
-					     &err));
+		assert_ist_ok(
+		    ist_items_list(f->c, filter, after, 10, false, &f->arena, &list, &n, &err));
 		for (size_t i = 0; i < n; i++) {
 			assert_true(strcmp(list[i].id, after) > 0);
 			assert_string_equal(list[i].label, "odd");
@@ -330,8 +330,8 @@ static void test_jobs(void **state)
 	add_job(f, "c", "key-1", first);
 	add_job(f, NULL, NULL, second);
 	assert_string_equal(first, "j_1");
-	row = (struct ist_job_row){.kind = "x", .state = "queued", .request = "{}",
-				   .idempotency_key = "key-1"};
+	row = (struct ist_job_row){
+	    .kind = "x", .state = "queued", .request = "{}", .idempotency_key = "key-1"};
 	assert_int_equal(ist_jobs_add(f->store, &row, &err), IST_CONFLICT);
 	assert_ist_ok(ist_jobs_find_key(f->store, "key-1", &f->arena, &row, &err));
 	assert_string_equal(row.id, first);

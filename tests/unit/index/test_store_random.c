@@ -89,7 +89,8 @@ static void delete_many(struct world *w)
 		wanted += hit;
 		item->there &= !hit || dry_run;
 	}
-	assert_ist_ok(ist_items_delete(w->f->c, filter, NULL, 0, dry_run, &matched, &deleted, &err));
+	assert_ist_ok(
+	    ist_items_delete(w->f->c, filter, NULL, 0, dry_run, &matched, &deleted, &err));
 	assert_int_equal(matched, wanted);
 	assert_int_equal(deleted, dry_run ? 0 : wanted);
 	ist_filter_destroy(filter);
