@@ -12,9 +12,9 @@
 
 #define DEAD_MAX 0.2 /* of a base that is reused */
 #define QUERIES_MIN 32
-#define QUERIES_MAX 200
+#define QUERIES_MAX 300
 #define QUERIES_WORK 2e9 /* multiplications that measuring against exact search may take */
-#define NOISE 0.25	 /* a held-out query is a vector moved by this part of its length */
+#define NEIGHBOURS 10
 
 enum ist_code ist_generation_base_add(struct ist_generation *g, enum ist_modality m,
 				      const int64_t *rows, const uint32_t *ordinals,
@@ -36,37 +36,60 @@ static double length_of(const float *x, size_t dim)
 	return sqrt(s);
 }
 
-static void move(float *x, size_t dim, enum ist_similarity similarity, struct ist_rng *rng)
+static void make_unit(float *x, size_t dim)
 {
-	double scale = NOISE * length_of(x, dim) / sqrt((double)dim), length;
+	double length = length_of(x, dim);
 
-	for (size_t i = 0; i < dim; i++)
-		x[i] += (float)(scale * ist_rng_normal(rng));
-	length = length_of(x, dim);
-	for (size_t i = 0; similarity == IST_COSINE && length > 0 && i < dim; i++)
+	for (size_t i = 0; length > 0 && i < dim; i++)
 		x[i] = (float)(x[i] / length);
+}
+
+/* Moves a vector of the base by the difference of two of its neighbours: as far as a new one would
+ * lie from those that are there, and in the directions in which they differ. Noise in all
+ * directions makes queries that are easier than real ones. */
+static enum ist_code move(const struct ist_base *base, struct ist_searcher *s, float *x,
+			  struct ist_rng *rng, struct ist_err *err)
+{
+	struct ist_vector_hit hits[NEIGHBOURS];
+	const float *a, *b;
+	size_t n;
+	enum ist_code code =
+	    ist_vectors_search(base->index, s, x, NEIGHBOURS, 0, NULL, hits, &n, err);
+
+	if (code != IST_OK)
+		return code;
+	a = ist_vectors_at(base->index, hits[ist_rng_below(rng, n)].position);
+	b = ist_vectors_at(base->index, hits[ist_rng_below(rng, n)].position);
+	for (size_t i = 0; i < base->dim; i++)
+		x[i] += a[i] - b[i];
+	if (base->similarity == IST_COSINE)
+		make_unit(x, base->dim);
+	return IST_OK;
 }
 
 /* Half of the queries come from the other modality where it is comparable, because that is what
  * people will ask; the others are the base's own vectors, moved. */
-static void make_queries(const struct ist_generation *g, enum ist_modality m, float *queries,
-			 size_t n)
+static enum ist_code make_queries(const struct ist_generation *g, enum ist_modality m,
+				  float *queries, size_t n, struct ist_err *err)
 {
 	const struct ist_base *own = &g->base[m], *other = &g->base[ist_modality_other(m)];
 	bool crosses = g->model->crosses && other->index != NULL && other->dim == own->dim;
+	ist_auto(ist_searcher_finish) struct ist_searcher s = {0};
+	enum ist_code code = IST_OK;
 	struct ist_rng rng;
 
 	ist_rng_init(&rng, 0, "index queries");
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && code == IST_OK; i++) {
 		bool cross = crosses && i % 2 == 0;
 		const struct ist_base *from = cross ? other : own;
-		size_t pick = ist_rng_below(&rng, from->n);
 		float *query = queries + i * own->dim;
 
-		memcpy(query, ist_base_at(from, pick), own->dim * sizeof(*query));
+		memcpy(query, ist_base_at(from, ist_rng_below(&rng, from->n)),
+		       own->dim * sizeof(*query));
 		if (!cross)
-			move(query, own->dim, own->similarity, &rng);
+			code = move(own, &s, query, &rng, err);
 	}
+	return code;
 }
 
 static enum ist_code tune(struct ist_generation *g, enum ist_modality m, bool may_replace,
@@ -76,6 +99,7 @@ static enum ist_code tune(struct ist_generation *g, enum ist_modality m, bool ma
 	double work = (double)base->n * (double)base->dim;
 	size_t n = (size_t)fmax(QUERIES_MIN, fmin(QUERIES_MAX, QUERIES_WORK / fmax(work, 1)));
 	ist_autofree float *queries = NULL;
+	enum ist_code code;
 
 	if (base->index == NULL || ist_vectors_kind(base->index)->exact) {
 		base->recall = base->index != NULL ? 1 : NAN;
@@ -84,8 +108,8 @@ static enum ist_code tune(struct ist_generation *g, enum ist_modality m, bool ma
 	if (ist_stop_asked(stop))
 		return ist_fail(err, IST_CANCELLED, "stopped while measuring an index");
 	queries = ist_alloc_raw(n * base->dim, sizeof(*queries));
-	make_queries(g, m, queries, n);
-	return ist_base_tune(base, queries, n, may_replace, stop, err);
+	code = make_queries(g, m, queries, n, err);
+	return code != IST_OK ? code : ist_base_tune(base, queries, n, may_replace, stop, err);
 }
 
 /* ---- counting ---- */

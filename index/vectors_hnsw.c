@@ -22,9 +22,9 @@
 #define N_LINKS 16
 #define EF_CONSTRUCTION 100
 #define EF_DEFAULT 64
-/* Vectors scored a unit of ef, times what a random access costs over one in a row (measured on
- * 50,000 x 256): sets where a scan of the allowed vectors is quicker. */
-#define COST_PER_EF 18
+/* What a unit of ef costs a walk, in the floats of vectors.h, hardly depending on the width
+ * (measured): tells where a scan of the allowed vectors is quicker. */
+#define COST_PER_EF 6000
 
 static enum ist_code hnsw_create(struct ist_vectors *v, struct ist_err *err)
 {
@@ -260,6 +260,15 @@ static size_t take_best(struct walk *walk, size_t k, struct ist_vector_hit *ret)
 	return n;
 }
 
+/* A walk costs about ef / density, a scan n_allowed vectors. */
+static bool scan_is_quicker(const struct ist_vectors *v, size_t ef, size_t n_allowed)
+{
+	double density = (double)n_allowed / (double)v->n;
+	double scan = (double)n_allowed * (double)(v->dim + IST_VECTOR_COST);
+
+	return density * scan < (double)ef * COST_PER_EF;
+}
+
 static enum ist_code hnsw_search(const struct ist_vectors *v, struct ist_searcher *s,
 				 const float *query, size_t k, size_t ef,
 				 const struct ist_bitset *allowed, struct ist_vector_hit *ret,
@@ -277,21 +286,13 @@ static enum ist_code hnsw_search(const struct ist_vectors *v, struct ist_searche
 	};
 	size_t n;
 
-	if (ist_vectors_prefers_scan(v, walk.ef, n_allowed) || !walk_graph(&walk))
+	if (scan_is_quicker(v, walk.ef, n_allowed) || !walk_graph(&walk))
 		return ist_vectors_scan(v, query, k, NULL, 0, allowed, ret, ret_n, err);
 	n = take_best(&walk, k, ret);
 	if (n < IST_MIN(k, n_allowed))
 		return ist_vectors_scan(v, query, k, NULL, 0, allowed, ret, ret_n, err);
 	*ret_n = n;
 	return IST_OK;
-}
-
-/* A walk costs about ef / density accesses, a scan n_allowed = density * n. */
-static bool scan_is_quicker(const struct ist_vectors *v, size_t ef, size_t n_allowed)
-{
-	double density = (double)n_allowed / (double)v->n;
-
-	return density * (double)n_allowed < (double)ef * COST_PER_EF;
 }
 
 bool ist_vectors_prefers_scan(const struct ist_vectors *v, size_t k, size_t n_allowed)
@@ -325,7 +326,7 @@ static enum ist_code hnsw_clone(struct ist_vectors *v, const struct ist_vectors 
 const struct ist_vector_kind ist_vectors_hnsw = {
     .name = "hnsw",
     .exact = false,
-    .from = 2000000, /* where a scan takes a quarter of a millisecond */
+    .from = 3000000, /* where a scan takes half a millisecond */
     .create = hnsw_create,
     .destroy = hnsw_destroy,
     .add = hnsw_add,

@@ -16,10 +16,10 @@
 #include "tests/unit/index/vectors_sample.h"
 
 #define DIM 256
-#define N_BASE 7500 /* rows of the first base: a graph, by kind_for */
-#define N_ALL 8200
+#define N_BASE 10500 /* rows of the first base: a graph, by kind_for */
+#define N_ALL 11200
 #define K 10
-#define N_QUERIES 30
+#define N_QUERIES 100
 
 struct fixture {
 	struct ist_model *model;

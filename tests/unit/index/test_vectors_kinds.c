@@ -13,7 +13,8 @@
 #include "tests/unit/index/vectors_sample.h"
 
 #define N 3000
-#define N_LARGE 8000 /* so that half of them are walked, not scanned */
+#define N_LARGE 16000 /* so that half of them, with EF_SMALL, are walked and not scanned */
+#define EF_SMALL 32
 #define DIM 24
 #define K 10
 #define N_QUERIES 40
@@ -38,8 +39,8 @@ static void setup(struct fixture *f, const struct ist_vector_kind *kind,
 	f->s = ist_searcher_create();
 	assert_ist_ok(ist_vectors_create(kind, dim, similarity, &f->v, &err));
 	ist_vectors_reserve(f->v, n);
-	for (size_t i = 0; i < n; i += 700)
-		assert_ist_ok(ist_vectors_add(f->v, f->x + i * dim, IST_MIN(n - i, 700), &err));
+	for (size_t i = 0; i < n; i += 2500)
+		assert_ist_ok(ist_vectors_add(f->v, f->x + i * dim, IST_MIN(n - i, 2500), &err));
 	assert_int_equal(ist_vectors_n(f->v), n);
 }
 
@@ -130,6 +131,9 @@ static void selectors_of_all_densities(void **state)
 		struct fixture f;
 
 		setup(&f, ist_vector_kinds[i], IST_COSINE, N_LARGE, DIM);
+		f.v->ef = EF_SMALL;
+		assert_true(ist_vector_kinds[i]->exact ||
+			    !ist_vectors_prefers_scan(f.v, K, N_LARGE / 2));
 		for (size_t d = 0; d < IST_COUNT(densities); d++) {
 			struct ist_bitset set = some(N_LARGE, densities[d]);
 			double r = recall(&f, N_LARGE, K, &set);
@@ -153,6 +157,7 @@ static void a_selector_far_from_the_query(void **state)
 		size_t n_hits;
 
 		setup(&f, ist_vector_kinds[i], IST_EUCLIDEAN, N_LARGE, DIM);
+		f.v->ef = EF_SMALL;
 		sample_nearest(f.x, N_LARGE, DIM, IST_EUCLIDEAN, f.queries, N_LARGE, NULL, all);
 		for (size_t j = N_LARGE / 2; j < N_LARGE; j++, set.n_set++)
 			set.words[all[j].position / 64] |= (uint64_t)1 << (all[j].position % 64);
