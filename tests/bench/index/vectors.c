@@ -3,7 +3,7 @@
  * to build, save and load; searches under selectors of all densities, by walk and by scan. What it
  * prints sets `from` of the kinds and COST_PER_EF of vectors_hnsw.c. Reported, never asserted.
  *
- *   build/tests/bench/index/bench-index [n dim]    default: a table of sizes, about a minute
+ *   build/tests/bench/index/bench-vectors [n dim]    default: a table of sizes, about a minute
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static void must(enum ist_code code, const struct ist_err *err)
 {
 	if (code == IST_OK)
 		return;
-	fprintf(stderr, "bench-index: %s\n", err->text);
+	fprintf(stderr, "bench-vectors: %s\n", err->text);
 	exit(1);
 }
 
@@ -66,7 +66,7 @@ static double search_all(const struct ist_vectors *v, struct ist_searcher *s, co
 
 static void save_and_load(const struct ist_vectors *v, double *ret_save, double *ret_load)
 {
-	ist_autofree char *path = ist_format("/tmp/bench-index-%ld", (long)getpid());
+	ist_autofree char *path = ist_format("/tmp/bench-vectors-%ld", (long)getpid());
 	struct ist_vectors *loaded;
 	struct ist_err err;
 	double start = now();
