@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "server/base64.h"
 #include "server/daemon.h"
 #include "server/fields.h"
 #include "server/jobs.h"
@@ -41,6 +42,18 @@ static enum ist_code embed_input(struct ist_request *rq, const struct ist_reader
 		    : ist_source_embed(rq->worker, reader, &source, false, rq->arena, ret, err);
 }
 
+/* Numbers, or the base64 of little-endian float32 as a string. */
+static void put_vector(struct ist_buf *buf, const struct ist_embedded *embedded, int format)
+{
+	if (strcmp(formats[format], "array") == 0) {
+		ist_vector_put(buf, embedded->x, embedded->dim, false);
+		return;
+	}
+	ist_buf_putc(buf, '"');
+	ist_base64_put(buf, embedded->x, embedded->dim * sizeof(*embedded->x));
+	ist_buf_putc(buf, '"');
+}
+
 /* Appends all vectors with commas between them. The first input decides the space where a model has
  * two of them. */
 static enum ist_code put_vectors(struct ist_request *rq, const struct ist_reader *reader,
@@ -67,7 +80,7 @@ static enum ist_code put_vectors(struct ist_request *rq, const struct ist_reader
 		}
 		if (i)
 			ist_buf_putc(buf, ',');
-		ist_vector_put(buf, embedded.x, embedded.dim, body->format == 1);
+		put_vector(buf, &embedded, body->format);
 	}
 	*ret_dim = first.dim;
 	return IST_OK;
