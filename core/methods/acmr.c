@@ -3,6 +3,7 @@
  * A model is the projectors and the label predictor behind the input scaling; the three ways to
  * rank share one state. Models are immutable; embed may run on any number of threads.
  */
+#include <math.h>
 #include <string.h>
 
 #include "core/base/memory.h"
@@ -12,6 +13,7 @@
 
 #define EMBED_ROWS 256 /* rows of one pass */
 #define WIDE 256       /* features above this count as wide */
+#define STEPS_MIN 600  /* steps of a training whose epochs are not given, at least */
 
 static const char *const presets[] = {"auto", "paper", "demo", NULL};
 static const char *const positives[] = {"class", "pair", NULL};
@@ -57,7 +59,8 @@ static const struct ist_param params[] = {
     REAL("adversary", 1, 0, 1e4, "Weight of the modality classifier (L_adv); 0: no adversary"),
     REAL("triplet", 1, 0, 1e4, "Factor on alpha; 0 with adversary 0: the label predictor alone"),
     INT_BY_DATA("k", 1, 100, "Updates of the projectors for one of the modality classifier"),
-    INT_BY_DATA("epochs", 1, 100000, "Passes over the training pairs"),
+    INT_BY_DATA("epochs", 1, 100000,
+		"Passes over the training pairs; by default 60 or 80, and at least 600 steps"),
     INT("batch", 64, 2, 4096, "Pairs of a step; the last incomplete batch of an epoch is dropped"),
     REAL_BY_DATA("lr", 1e-8, 1, "Learning rate of Adam"),
     REAL("beta1", .5, 0, .9999, "Adam's smoothing of the gradient"),
@@ -119,7 +122,16 @@ static bool is_whole(const char *name)
 	return false;
 }
 
-void ist_acmr_decide(json_t *p, const size_t n_in[IST_N_MODALITIES])
+/* Epochs that make up for how few steps one has where pairs are few. */
+static double epochs_for_steps(const json_t *p, double epochs, size_t n_rows)
+{
+	size_t batch = IST_MIN((size_t)ist_param_int(p, "batch"), n_rows);
+	size_t steps = n_rows / IST_MAX(batch, (size_t)1);
+
+	return fmax(epochs, ceil((double)STEPS_MIN / (double)IST_MAX(steps, (size_t)1)));
+}
+
+void ist_acmr_decide(json_t *p, const size_t n_in[IST_N_MODALITIES], size_t n_rows)
 {
 	const char *preset = ist_param_choice(p, "preset");
 	bool wide = IST_MAX(n_in[IST_IMAGE], n_in[IST_TEXT]) > WIDE;
@@ -127,6 +139,8 @@ void ist_acmr_decide(json_t *p, const size_t n_in[IST_N_MODALITIES])
 	for (size_t i = 0; i < IST_COUNT(defaults); i++) {
 		double x = default_of(&defaults[i], preset, wide);
 
+		if (strcmp(defaults[i].name, "epochs") == 0 && strcmp(preset, "auto") == 0)
+			x = epochs_for_steps(p, x, n_rows);
 		if (ist_param_is_null(p, defaults[i].name))
 			json_object_set_new(p, defaults[i].name,
 					    is_whole(defaults[i].name) ? json_integer((json_int_t)x)

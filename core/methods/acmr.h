@@ -66,7 +66,7 @@ struct ist_model *ist_acmr_model(struct ist_acmr_state *state, const char *simil
 /* The parameter `similarity`, or the paper's while it is open. */
 const char *ist_acmr_similarity(const json_t *params);
 /* Fills in what the preset and the data decide; then reads the settings. */
-void ist_acmr_decide(json_t *params, const size_t n_in[IST_N_MODALITIES]);
+void ist_acmr_decide(json_t *params, const size_t n_in[IST_N_MODALITIES], size_t n_rows);
 void ist_acmr_settings(const json_t *params, const size_t n_in[IST_N_MODALITIES], size_t n_classes,
 		       struct ist_acmr_settings *ret);
 

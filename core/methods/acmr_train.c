@@ -322,7 +322,7 @@ static enum ist_code prepare(struct training *t, struct ist_err *err)
 		return ist_fail(err, IST_NOT_ENOUGH_DATA,
 				"acmr needs at least 2 labelled training pairs, not %zu",
 				t->n_rows);
-	ist_acmr_decide(t->params, t->pairs->dim);
+	ist_acmr_decide(t->params, t->pairs->dim, t->n_rows);
 	ist_acmr_settings(t->params, t->pairs->dim, t->pairs->n_classes, &s);
 	s.batch = IST_MIN(s.batch, t->n_rows);
 	ist_sampler_init(&t->sampler, &ist_sampler_plain, t->rows, t->n_rows, NULL, s.batch,

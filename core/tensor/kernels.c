@@ -36,7 +36,7 @@ static inline float exp1(float x)
 	float k = (clamped * 1.44269504f + 12582912.0f) - 12582912.0f; /* to the nearest whole */
 	float r = clamped - k * 0.693359375f + k * 2.12194440e-4f;
 	float p = 1.9875691500e-4f;
-	int32_t bits = ((int32_t)k + 127) * (1 << 23);
+	uint32_t bits = (uint32_t)((int32_t)k + 127) << 23;
 	float power;
 
 	p = p * r + 1.3981999507e-3f;
@@ -53,7 +53,7 @@ static inline float exp1(float x)
 static inline float tanh1(float x)
 {
 	float a = fabsf(x), z = x * x;
-	float e = exp1(-2.0f * (a < 10.0f ? a : 10.0f));
+	float e = exp1(-2.0f * (a > 10.0f ? 10.0f : a));
 	float far = copysignf((1.0f - e) / (1.0f + e), x);
 	float p = -5.70498872745e-3f;
 

@@ -5,6 +5,9 @@
  *   acmr-features tux FOLDER [PARAMS [SEEDS]]         tux_{image,text}.npy, tux_meta.json; run f =
  *                                                     fold f % 5 (rows with i % 5 = f), seed f
  *
+ *   acmr-features tux-inner FOLDER …                  the same without the test fold: every fifth
+ * of the others is measured on, for choosing
+ *
  * PARAMS is a JSON object of ACMR's parameters, SEEDS "first-last" (0-4). Prints MAP@all of both
  * directions under each ranking: a line a run, then means and standard deviations.
  */
@@ -245,18 +248,33 @@ static void summarise(const char *name, double sum, double squares, double n)
 	printf("  %s %.4f +- %.4f", name, mean, sqrt(fmax(variance, 0)));
 }
 
+/* Fold `fold` is the test part; with `inner` it is left out, and every fifth of the rest is. */
+static void split_tux(struct data *d, size_t fold, bool inner)
+{
+	size_t rest = 0;
+
+	for (size_t i = 0; i < d->pairs.n; i++) {
+		if (i % 5 == fold)
+			d->part[i] = inner ? IST_UNUSED : IST_TEST;
+		else
+			d->part[i] = inner && rest++ % 5 == 0 ? IST_TEST : IST_TRAIN;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	double sum[N_RANKINGS][3] = {{0}}, squares[N_RANKINGS][3] = {{0}};
 	struct data d = {0};
 	json_t *given = argc > 3 ? json_loads(argv[3], 0, NULL) : NULL;
 	unsigned first = 0, last = 4;
-	bool tux = argc > 2 && strcmp(argv[1], "tux") == 0;
+	bool inner = argc > 2 && strcmp(argv[1], "tux-inner") == 0;
+	bool tux = inner || (argc > 2 && strcmp(argv[1], "tux") == 0);
 
 	if (argc < 3 || (argc > 3 && given == NULL) ||
 	    (argc > 4 && sscanf(argv[4], "%u-%u", &first, &last) != 2)) {
-		fprintf(stderr,
-			"usage: acmr-features wikipedia|tux FOLDER [PARAMS [FIRST-LAST]]\n");
+		fprintf(
+		    stderr,
+		    "usage: acmr-features wikipedia|tux|tux-inner FOLDER [PARAMS [FIRST-LAST]]\n");
 		return 2;
 	}
 	(tux ? load_tux : load_wikipedia)(&d, argv[2]);
@@ -264,8 +282,8 @@ int main(int argc, char **argv)
 		double map[N_RANKINGS][IST_N_MODALITIES];
 		clock_t start = clock();
 
-		for (size_t i = 0; tux && i < d.pairs.n; i++)
-			d.part[i] = i % 5 == seed % 5 ? IST_TEST : IST_TRAIN;
+		if (tux)
+			split_tux(&d, seed % 5, inner);
 		run(&d, given, seed, map);
 		printf("seed %u:", seed);
 		for (size_t k = 0; k < N_RANKINGS; k++) {

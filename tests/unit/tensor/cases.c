@@ -1,0 +1,335 @@
+/*
+ * The cases. References are written for the eye, in double, with no thought for speed; they read
+ * the inputs' values out of the node that they check.
+ */
+#include "cases.h"
+
+#include <math.h>
+
+#include "core/base/memory.h"
+
+#define L 0.7 /* the reversal's factor */
+#define LAMBDA 1.5
+#define MU 1.2
+
+static double at(const ist_node *x, size_t i, size_t j)
+{
+	return (double)x->value[i * x->dim[1] + j];
+}
+
+static ist_node *matrix(struct ist_graph *g, const char *name, size_t rows, size_t cols)
+{
+	return ist_variable(g, name, rows, cols);
+}
+
+static ist_node *linear_plain(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_linear(matrix(g, "x", s.n, s.k), matrix(g, "w", s.m, s.k),
+			  matrix(g, "b", 1, s.m));
+}
+
+static ist_node *linear_weight(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_linear(matrix(g, "x", s.n, s.k), ist_weight(g, theta, "w"),
+			  ist_weight(g, theta, "b"));
+}
+
+static void linear_ref(const ist_node *y, double *ret)
+{
+	const ist_node *x = y->in[0], *w = y->in[1], *b = y->in[2];
+
+	for (size_t i = 0; i < y->dim[0]; i++) {
+		for (size_t j = 0; j < y->dim[1]; j++) {
+			double sum = (double)b->value[j];
+
+			for (size_t k = 0; k < x->dim[1]; k++)
+				sum += at(x, i, k) * at(w, j, k);
+			ret[i * y->dim[1] + j] = sum;
+		}
+	}
+}
+
+static ist_node *matmul_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_matmul(matrix(g, "a", s.n, s.k), matrix(g, "b", s.k, s.m));
+}
+
+static ist_node *matmul_weight(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_matmul(matrix(g, "a", s.n, s.m), ist_weight(g, theta, "w"));
+}
+
+static void matmul_ref(const ist_node *y, double *ret)
+{
+	for (size_t i = 0; i < y->dim[0]; i++) {
+		for (size_t j = 0; j < y->dim[1]; j++) {
+			double sum = 0;
+
+			for (size_t k = 0; k < y->in[0]->dim[1]; k++)
+				sum += at(y->in[0], i, k) * at(y->in[1], k, j);
+			ret[i * y->dim[1] + j] = sum;
+		}
+	}
+}
+
+static double gemm_flops(const struct sizes *s)
+{
+	return 2.0 * (double)s->n * (double)s->m * (double)s->k;
+}
+
+#define UNARY(name)                                                                                \
+	static ist_node *name##_build(struct ist_graph *g, struct ist_weights *theta,              \
+				      struct sizes s)                                              \
+	{                                                                                          \
+		return ist_##name(matrix(g, "x", s.n, s.m));                                       \
+	}
+#define EACH(name, expression)                                                                     \
+	UNARY(name)                                                                                \
+	static void name##_ref(const ist_node *y, double *ret)                                     \
+	{                                                                                          \
+		for (size_t i = 0; i < y->size; i++) {                                             \
+			double x = (double)y->in[0]->value[i];                                     \
+                                                                                                   \
+			ret[i] = expression;                                                       \
+		}                                                                                  \
+	}
+EACH(tanh, tanh(x))
+EACH(relu, x > 0 ? x : 0)
+EACH(detach, x)
+
+static double two_passes(const struct sizes *s)
+{
+	return 2.0 * sizeof(ist_real) * (double)s->n * (double)s->m;
+}
+
+static double three_passes(const struct sizes *s)
+{
+	return 1.5 * two_passes(s);
+}
+
+static ist_node *add_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_add(matrix(g, "a", s.n, s.m), matrix(g, "b", s.n, s.m));
+}
+
+static ist_node *add_twice(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	ist_node *x = matrix(g, "x", s.n, s.m);
+
+	return ist_add(x, x);
+}
+
+static void add_ref(const ist_node *y, double *ret)
+{
+	for (size_t i = 0; i < y->size; i++)
+		ret[i] = (double)y->in[0]->value[i] + (double)y->in[1]->value[i];
+}
+
+static ist_node *scale_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_scale(matrix(g, "x", s.n, s.m), -2.5);
+}
+
+static ist_node *scale_zero(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_scale(matrix(g, "x", s.n, s.m), 0);
+}
+
+static void scale_ref(const ist_node *y, double *ret)
+{
+	for (size_t i = 0; i < y->size; i++)
+		ret[i] = y->arg[0] * (double)y->in[0]->value[i];
+}
+
+UNARY(transpose)
+static void transpose_ref(const ist_node *y, double *ret)
+{
+	for (size_t i = 0; i < y->dim[0]; i++)
+		for (size_t j = 0; j < y->dim[1]; j++)
+			ret[i * y->dim[1] + j] = at(y->in[0], j, i);
+}
+
+UNARY(softmax)
+static void softmax_ref(const ist_node *y, double *ret)
+{
+	for (size_t i = 0; i < y->dim[0]; i++) {
+		double sum = 0;
+
+		for (size_t j = 0; j < y->dim[1]; j++)
+			sum += exp(at(y->in[0], i, j));
+		for (size_t j = 0; j < y->dim[1]; j++)
+			ret[i * y->dim[1] + j] = exp(at(y->in[0], i, j)) / sum;
+	}
+}
+
+UNARY(unit)
+static void unit_ref(const ist_node *y, double *ret)
+{
+	for (size_t i = 0; i < y->dim[0]; i++) {
+		double sum = 0;
+
+		for (size_t j = 0; j < y->dim[1]; j++)
+			sum += at(y->in[0], i, j) * at(y->in[0], i, j);
+		for (size_t j = 0; j < y->dim[1]; j++)
+			ret[i * y->dim[1] + j] = at(y->in[0], i, j) / sqrt(sum);
+	}
+}
+
+static ist_node *grl_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_grl(matrix(g, "x", s.n, s.m), ist_input(g, "l", 1, 1));
+}
+
+static void grl_ref(const ist_node *y, double *ret)
+{
+	for (size_t i = 0; i < y->size; i++)
+		ret[i] = (double)y->in[0]->value[i];
+}
+
+static ist_node *distance_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_distance(matrix(g, "a", s.n, s.k), matrix(g, "b", s.m, s.k));
+}
+
+static ist_node *distance_to_self(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	ist_node *x = matrix(g, "x", s.n, s.k);
+
+	return ist_distance(x, x);
+}
+
+static void distance_ref(const ist_node *y, double *ret)
+{
+	const ist_node *a = y->in[0], *b = y->in[1];
+
+	for (size_t i = 0; i < y->dim[0]; i++) {
+		for (size_t j = 0; j < y->dim[1]; j++) {
+			double sum = 1e-12;
+
+			for (size_t k = 0; k < a->dim[1]; k++)
+				sum += pow(at(a, i, k) - at(b, j, k), 2);
+			ret[i * y->dim[1] + j] = sqrt(sum);
+		}
+	}
+}
+
+static double distance_flops(const struct sizes *s)
+{
+	return 3.0 * (double)s->n * (double)s->m * (double)s->k;
+}
+
+static ist_node *cross_entropy_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_cross_entropy(matrix(g, "x", s.n, s.m), ist_ids(g, "y", s.n));
+}
+
+static void cross_entropy_ref(const ist_node *y, double *ret)
+{
+	const ist_node *x = y->in[0], *ids = y->in[1];
+	double total = 0, counted = 0;
+
+	for (size_t i = 0; i < x->dim[0]; i++) {
+		double sum = 0;
+
+		if (ids->ids[i] < 0)
+			continue;
+		for (size_t j = 0; j < x->dim[1]; j++)
+			sum += exp(at(x, i, j));
+		total += log(sum) - at(x, i, (size_t)ids->ids[i]);
+		counted++;
+	}
+	ret[0] = total / counted;
+}
+
+static ist_node *contrastive_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_contrastive(matrix(g, "d", s.n, s.n), ist_ids(g, "y", s.n), LAMBDA, MU, false);
+}
+
+static ist_node *contrastive_pair(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_contrastive(matrix(g, "d", s.n, s.n), ist_ids(g, "y", s.n), LAMBDA, MU, true);
+}
+
+static void contrastive_ref(const ist_node *y, double *ret)
+{
+	const ist_node *d = y->in[0];
+	const int32_t *id = y->in[1]->ids;
+	size_t n = d->dim[0];
+	bool own_pair = y->arg[2] != 0;
+
+	ret[0] = 0;
+	for (size_t i = 0; i < n; i++) {
+		double pull = 0, push = 0, positives = 0, negatives = 0;
+
+		for (size_t j = 0; j < n; j++) {
+			if (own_pair ? i == j : id[i] == id[j]) {
+				pull += at(d, i, j);
+				positives++;
+			}
+			if (id[i] != id[j]) {
+				push += fmax(0, MU - at(d, i, j));
+				negatives++;
+			}
+		}
+		ret[0] += (pull / positives + (negatives > 0 ? LAMBDA * push / negatives : 0)) /
+			  (double)n;
+	}
+}
+
+static double square_pass(const struct sizes *s)
+{
+	return 2.0 * sizeof(ist_real) * (double)s->n * (double)s->n;
+}
+
+UNARY(frobenius)
+static ist_node *frobenius_weight(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_frobenius(ist_weight(g, theta, "w"));
+}
+
+static void frobenius_ref(const ist_node *y, double *ret)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < y->in[0]->size; i++)
+		sum += (double)y->in[0]->value[i] * (double)y->in[0]->value[i];
+	ret[0] = sqrt(sum);
+}
+
+static double one_pass(const struct sizes *s)
+{
+	return two_passes(s) / 2;
+}
+
+#define CASE(op_, what_, build_, ref_, factor_, flops_, bytes_)                                    \
+	{                                                                                          \
+		.op = &ist_op_##op_, .what = what_, .build = build_, .reference = ref_,            \
+		.factor = factor_, .flops = flops_, .bytes = bytes_                                \
+	}
+
+const struct op_case op_cases[] = {
+    CASE(linear, "plain", linear_plain, linear_ref, 1, gemm_flops, NULL),
+    CASE(linear, "weight", linear_weight, linear_ref, 1, gemm_flops, NULL),
+    CASE(matmul, "plain", matmul_build, matmul_ref, 1, gemm_flops, NULL),
+    CASE(matmul, "weight", matmul_weight, matmul_ref, 1, gemm_flops, NULL),
+    CASE(tanh, "plain", tanh_build, tanh_ref, 1, NULL, two_passes),
+    CASE(relu, "plain", relu_build, relu_ref, 1, NULL, two_passes),
+    CASE(add, "plain", add_build, add_ref, 1, NULL, three_passes),
+    CASE(add, "one input twice", add_twice, add_ref, 1, NULL, two_passes),
+    CASE(scale, "plain", scale_build, scale_ref, 1, NULL, two_passes),
+    CASE(scale, "by zero", scale_zero, scale_ref, 0, NULL, two_passes),
+    CASE(transpose, "plain", transpose_build, transpose_ref, 1, NULL, two_passes),
+    CASE(softmax, "plain", softmax_build, softmax_ref, 1, NULL, two_passes),
+    CASE(unit, "plain", unit_build, unit_ref, 1, NULL, two_passes),
+    CASE(grl, "plain", grl_build, grl_ref, -L, NULL, two_passes),
+    CASE(detach, "plain", detach_build, detach_ref, 0, NULL, two_passes),
+    CASE(distance, "plain", distance_build, distance_ref, 1, distance_flops, NULL),
+    CASE(distance, "to itself", distance_to_self, distance_ref, 1, distance_flops, NULL),
+    CASE(cross_entropy, "plain", cross_entropy_build, cross_entropy_ref, 1, NULL, two_passes),
+    CASE(contrastive, "class", contrastive_build, contrastive_ref, 1, NULL, square_pass),
+    CASE(contrastive, "own pair", contrastive_pair, contrastive_ref, 1, NULL, square_pass),
+    CASE(frobenius, "plain", frobenius_build, frobenius_ref, 1, NULL, one_pass),
+    CASE(frobenius, "weight", frobenius_weight, frobenius_ref, 1, NULL, one_pass),
+};
+const size_t n_op_cases = IST_COUNT(op_cases);
