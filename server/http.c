@@ -21,6 +21,7 @@
 #define STACK_BYTES ((size_t)256 << 10)
 #define HTTP_THREADS 2u
 #define TICK_MS 100
+#define DEAF_TICKS 3 /* looks in a row; the library may just be on its way */
 
 int64_t ist_monotonic_us(void)
 {
@@ -105,29 +106,51 @@ static bool client_left(int fd)
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+/* A body made on the way that had nothing to say when it was last asked. */
+static void look_after_pull(struct ist_http *http, struct ist_connection *c, int64_t now)
+{
+	struct ist_exchange *x = c->exchange;
+
+	if (x->pull.again_us == 0)
+		return;
+	if (client_left(c->fd)) {
+		x->pull.again_us = 0;
+		x->pull.end = x->pull.failed = true;
+		ist_exchange_resume(x);
+	} else if (x->pull.again_us < now || atomic_load(&http->stopping)) {
+		ist_reply_more(x);
+	}
+}
+
+/* Whether the library ought to have noticed that the client is through: it reads, and nothing is
+ * left to read. (It asks for edges only, and takes a short read for the end of what there is; an
+ * end that came with the last bytes is then never seen.) */
+static bool is_deaf(const struct ist_connection *c)
+{
+	const struct ist_exchange *x = c->exchange;
+	bool reads = x == NULL || (x->phase <= IST_PHASE_DRAIN && !x->suspended);
+
+	return reads && client_left(c->fd);
+}
+
 /* Looks after one connection; the list's lock is held, so that it cannot be closed meanwhile. */
 static void look_after(struct ist_http *http, struct ist_connection *c, int64_t now)
 {
 	struct ist_exchange *x = c->exchange;
 	bool late = c->deadline_us != 0 && c->deadline_us < now;
 
-	if (x != NULL) {
+	if (x != NULL)
 		pthread_mutex_lock(&x->lock);
-		if (x->pull.again_us != 0 && client_left(c->fd)) {
-			x->pull.again_us = 0;
-			x->pull.end = x->pull.failed = true;
-			ist_exchange_resume(x);
-		} else if (x->pull.again_us != 0 &&
-			   (x->pull.again_us < now || atomic_load(&http->stopping))) {
-			ist_reply_more(x);
-		}
+	c->deaf = is_deaf(c) ? c->deaf + 1 : 0;
+	if (x != NULL) {
+		look_after_pull(http, c, now);
 		if (late && x->phase == IST_PHASE_DRAIN) {
 			x->phase = IST_PHASE_CUT;
 			ist_exchange_cut(x);
 		}
 		pthread_mutex_unlock(&x->lock);
 	}
-	if (late) {
+	if (late || c->deaf == DEAF_TICKS) {
 		c->deadline_us = 0;
 		shutdown(c->fd, SHUT_RDWR);
 	}

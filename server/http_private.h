@@ -34,6 +34,7 @@ struct ist_connection { /* one TCP connection; in http's list */
 	struct ist_connection *next, **self;
 	struct ist_exchange *exchange; /* NULL between requests */
 	int fd;
+	int deaf; /* looks in a row at which the client had left unnoticed; the ticker's */
 	_Atomic int64_t deadline_us; /* 0: none of ours */
 };
 
@@ -98,7 +99,7 @@ struct ist_exchange {
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t more;
-	enum ist_phase phase;
+	_Atomic enum ist_phase phase;
 	bool done;	/* the reply is there */
 	bool suspended; /* the connection is suspended and somebody must resume it */
 	bool gone;	/* the client left */
