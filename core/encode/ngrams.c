@@ -17,7 +17,7 @@
 #include "core/encode/text.h"
 
 #define DIM 1024
-#define N_WORD_COLUMNS 640
+#define N_WORD_COLUMNS 384
 #define SHORTEST 3
 #define LONGEST 5
 #define BORDER 0x2423 /* stands before and behind a word; never part of one */
