@@ -346,8 +346,11 @@ static enum ist_code unable(struct ist_request *rq, enum ist_ability ability, co
 	struct ist_collection *c;
 	struct ist_model_info model;
 	struct ist_buf names = {0};
-	enum ist_code code = model_of(rq, &c, &model, err);
+	enum ist_code code;
 
+	if (!json_is_object(rq->json))
+		return ist_fail_at(err, IST_INVALID, "", "must be an object");
+	code = model_of(rq, &c, &model, err);
 	if (code)
 		return code;
 	ist_collection_unref(c);
