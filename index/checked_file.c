@@ -18,6 +18,7 @@ struct writing {
 	uint64_t checksum;
 };
 
+/* Hashed only if it was written: a failed write is not repeated. */
 static ssize_t write_hashed(void *cookie, const char *data, size_t n)
 {
 	struct writing *w = cookie;
@@ -28,6 +29,7 @@ static ssize_t write_hashed(void *cookie, const char *data, size_t n)
 	return (ssize_t)n;
 }
 
+/* FAISS does not report every failed write, the stream does. */
 static enum ist_code fill_stream(FILE *f, struct writing *w, struct ist_err *err)
 {
 	enum ist_code code = w->fill(f, w->user, err);
@@ -75,6 +77,7 @@ enum ist_code ist_checked_write(const char *path,
 	return code;
 }
 
+/* A file too short to hold a checksum is damaged like any other. */
 enum ist_code ist_checked_open(const char *path, struct ist_checked *ret, struct ist_err *err)
 {
 	struct ist_checked file = {0};

@@ -27,11 +27,13 @@ const faiss::Index *as_index(const FaissIndex *index)
 	return reinterpret_cast<const faiss::Index *>(index);
 }
 
+/* Null where it is another kind. */
 const faiss::IndexHNSWFlat *as_hnsw(const FaissIndex *index)
 {
 	return dynamic_cast<const faiss::IndexHNSWFlat *>(as_index(index));
 }
 
+/* Where the vectors are: an HNSW index keeps them in a flat one. */
 const faiss::IndexFlat *storage_of(const FaissIndex *index)
 {
 	const faiss::IndexHNSWFlat *hnsw = as_hnsw(index);
@@ -55,17 +57,20 @@ template <typename F> enum ist_code guarded(struct ist_err *err, const char *wha
 	}
 }
 
-std::unique_ptr<faiss::IndexFlat> copy_flat(const faiss::IndexFlat &from)
+/* The class decides the four letters that FAISS writes, so it is chosen as FAISS would. */
+std::unique_ptr<faiss::IndexFlat> copy_flat(const faiss::IndexFlat &from, size_t n)
 {
 	auto copy = from.metric_type == faiss::METRIC_L2
 			? std::unique_ptr<faiss::IndexFlat>(new faiss::IndexFlatL2(from.d))
 			: std::unique_ptr<faiss::IndexFlat>(new faiss::IndexFlatIP(from.d));
 
+	copy->codes.reserve(n * from.code_size);
 	copy->codes = from.codes;
 	copy->ntotal = from.ntotal;
 	return copy;
 }
 
+/* A bitset in FAISS's terms. */
 struct WordsSelector : faiss::IDSelector {
 	const uint64_t *words;
 
@@ -88,6 +93,7 @@ bool level_table_is_sound(const faiss::HNSW &graph)
 	       at.back() < (1 << 20) && std::is_sorted(at.begin(), at.end());
 }
 
+/* Each vector has as many places for links as its levels ask for; every link leads somewhere. */
 bool links_are_sound(const faiss::HNSW &graph, size_t n)
 {
 	size_t n_levels = graph.cum_nneighbor_per_level.size();
@@ -141,10 +147,12 @@ enum ist_code ist_faiss_hnsw_new(int dim, int n_links, int ef_construction, Fais
 	});
 }
 
-enum ist_code ist_faiss_clone(const FaissIndex *index, FaissIndex **ret, struct ist_err *err)
+/* The copy constructor shares the storage with the original, which then is replaced. */
+enum ist_code ist_faiss_clone(const FaissIndex *index, size_t n, FaissIndex **ret,
+			      struct ist_err *err)
 {
 	return guarded(err, "clone", [&] {
-		std::unique_ptr<faiss::IndexFlat> storage = copy_flat(*storage_of(index));
+		std::unique_ptr<faiss::IndexFlat> storage = copy_flat(*storage_of(index), n);
 		const faiss::IndexHNSWFlat *hnsw = as_hnsw(index);
 
 		if (hnsw == nullptr) {
@@ -205,6 +213,7 @@ void ist_faiss_graph_of(const FaissIndex *index, struct ist_faiss_graph *ret)
 	ret->top = graph.max_level;
 }
 
+/* All that the walk in vectors_hnsw.c relies on. */
 bool ist_faiss_graph_is_sound(const FaissIndex *index)
 {
 	const faiss::IndexHNSWFlat *hnsw = as_hnsw(index);

@@ -32,7 +32,8 @@ struct ist_faiss_graph {
 IST_CHECKED enum ist_code ist_faiss_hnsw_new(int dim, int n_links, int ef_construction,
 					     FaissMetricType metric, FaissIndex **ret,
 					     struct ist_err *err);
-IST_CHECKED enum ist_code ist_faiss_clone(const FaissIndex *index, FaissIndex **ret,
+/* With room for n vectors in all. */
+IST_CHECKED enum ist_code ist_faiss_clone(const FaissIndex *index, size_t n, FaissIndex **ret,
 					  struct ist_err *err);
 IST_CHECKED enum ist_code ist_faiss_reserve(FaissIndex *index, size_t n, struct ist_err *err);
 /* Of a flat or an HNSW index: (n, dim). NULL where there are none. */

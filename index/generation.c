@@ -29,6 +29,7 @@ struct ist_generation *ist_generation_ref(struct ist_generation *g)
 	return g;
 }
 
+/* Acquire and release: whoever frees it has seen all that the others did with it. */
 void ist_generation_unref(struct ist_generation *g)
 {
 	if (g == NULL || __atomic_sub_fetch(&g->refs, 1, __ATOMIC_ACQ_REL) > 0)
@@ -77,6 +78,7 @@ void ist_generation_info(const struct ist_generation *g, struct ist_generation_i
 	}
 }
 
+/* An item counts once, whichever of its vectors comes first. */
 void ist_generation_append(struct ist_generation *g, enum ist_modality m, int64_t row,
 			   uint32_t ordinal, const float *embedding)
 {
@@ -89,6 +91,7 @@ void ist_generation_append(struct ist_generation *g, enum ist_modality m, int64_
 	ist_fresh_append(fresh, row, ordinal, embedding);
 }
 
+/* Killing twice, or what is not here, changes nothing: bits and counts move together. */
 void ist_generation_kill(struct ist_generation *g, int64_t row)
 {
 	size_t in_base = 0, in_fresh = 0;
@@ -103,12 +106,15 @@ void ist_generation_kill(struct ist_generation *g, int64_t row)
 		__atomic_fetch_sub(&g->fresh_items, 1, __ATOMIC_RELAXED);
 }
 
+/* Both modalities in turn: a reader may see a new item's picture and not yet its texts, for as long
+ * as it takes to store one word. */
 void ist_generation_publish(struct ist_generation *g)
 {
 	for (int m = 0; m < IST_N_MODALITIES; m++)
 		ist_fresh_publish(&g->fresh[m]);
 }
 
+/* Both lists ascend, so one pass does. */
 void ist_generation_keep_only(struct ist_generation *g, const int64_t *live, size_t n)
 {
 	for (int m = 0; m < IST_N_MODALITIES; m++) {
@@ -133,6 +139,7 @@ struct ist_watermark ist_generation_watermark(const struct ist_generation *g)
 	return mark;
 }
 
+/* Vectors of a row follow one another where rows are in order. */
 static const float *fresh_vector(const struct ist_fresh *fresh, size_t n, int64_t row,
 				 uint32_t ordinal)
 {

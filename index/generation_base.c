@@ -31,6 +31,7 @@ void ist_base_finish(struct ist_base *base)
 	*base = (struct ist_base){0};
 }
 
+/* `pending` lies in one piece behind what the index holds already. */
 static void reserve(struct ist_base *base, size_t n)
 {
 	size_t held = base->index != NULL ? ist_vectors_n(base->index) : 0;
@@ -43,6 +44,7 @@ static void reserve(struct ist_base *base, size_t n)
 	base->pending = ist_resize(base->pending, base->cap - held, base->dim * sizeof(float));
 }
 
+/* Order is what makes a row findable by halving; a caller that breaks it must hear of it. */
 enum ist_code ist_base_add(struct ist_base *base, const int64_t *rows, const uint32_t *ordinals,
 			   const float *x, size_t n, struct ist_err *err)
 {
@@ -93,6 +95,7 @@ bool ist_stop_asked(const struct ist_stop *stop)
 	return stop->ask != NULL && stop->ask(stop->user);
 }
 
+/* A block's size follows from how long the last one took: vectors get dearer as a graph grows. */
 static enum ist_code add_blocks(struct ist_base *base, const struct ist_stop *stop,
 				struct ist_err *err)
 {
@@ -122,6 +125,7 @@ const struct ist_vector_kind *ist_base_kind(const struct ist_base *base, size_t 
 	return n < 2 * base->refused_at ? ist_vector_kinds[0] : ist_vector_kind_for(n, base->dim);
 }
 
+/* On failure the base is unfit for use, and its generation is thrown away by the caller. */
 enum ist_code ist_base_build(struct ist_base *base, const struct ist_vector_kind *kind,
 			     const struct ist_stop *stop, struct ist_err *err)
 {
@@ -192,6 +196,7 @@ size_t ist_base_lower(const struct ist_base *base, int64_t row)
 	return low;
 }
 
+/* The bit that was set before tells whether a vector dies now, so that none is counted twice. */
 size_t ist_base_kill(struct ist_base *base, int64_t row)
 {
 	size_t died = 0;

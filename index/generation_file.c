@@ -56,6 +56,7 @@ enum ist_code ist_ids_save(const struct ist_base *base, const char *path, uint64
 	return code != IST_OK && err != NULL ? ist_wrap(err, "ids %s", path) : code;
 }
 
+/* Rows out of order would make vectors unfindable without any other sign. */
 static bool are_in_order(const struct ist_base *base)
 {
 	for (size_t i = 1; i < base->n; i++)
@@ -66,6 +67,7 @@ static bool are_in_order(const struct ist_base *base)
 	return true;
 }
 
+/* The count must follow from the file's size before anything is allocated by it. */
 enum ist_code ist_ids_load(struct ist_base *base, const char *path, uint64_t *ret_checksum,
 			   struct ist_err *err)
 {
@@ -104,6 +106,7 @@ static char *hex(uint64_t checksum)
 	return ist_format("%016" PRIx64, checksum);
 }
 
+/* Index and ids first; their checksums go into the manifest, which seals both. */
 static enum ist_code save_base(const struct ist_base *base, const char *folder, const char *name,
 			       json_t *manifest, struct ist_err *err)
 {
@@ -130,6 +133,7 @@ static enum ist_code save_base(const struct ist_base *base, const char *folder, 
 	return IST_OK;
 }
 
+/* Keys are sorted, so that the same base gives the same bytes. */
 static enum ist_code save_manifest(const json_t *manifest, const char *folder, struct ist_err *err)
 {
 	ist_autofree char *path = ist_format("%s/manifest.json", folder);
@@ -161,6 +165,7 @@ enum ist_code ist_generation_save(const struct ist_generation *g, const char *fo
 	return err != NULL ? ist_wrap(err, "generation %s", folder) : code;
 }
 
+/* Head and tail are compared as they would be written: no byte of the file goes unchecked. */
 static enum ist_code read_manifest(const char *folder, json_t **ret, struct ist_err *err)
 {
 	ist_autofree char *path = ist_format("%s/manifest.json", folder);
@@ -191,6 +196,7 @@ static bool is_sum(const json_t *entry, const char *key, uint64_t checksum)
 	return stored != NULL && strcmp(stored, text) == 0;
 }
 
+/* Checksums that hold one by one do not tell that the parts are of one saving. */
 static enum ist_code check_base(const struct ist_base *base, size_t n, enum ist_similarity s,
 				const json_t *entry, uint64_t index_sum, uint64_t ids_sum,
 				struct ist_err *err)
@@ -201,6 +207,7 @@ static enum ist_code check_base(const struct ist_base *base, size_t n, enum ist_
 	return IST_OK;
 }
 
+/* A part that the manifest names and that is gone is damage, not absence. */
 static enum ist_code load_base(struct ist_base *base, const char *folder, const char *name,
 			       const json_t *entry, struct ist_err *err)
 {

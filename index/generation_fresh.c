@@ -13,6 +13,7 @@ static size_t segment_size(int t)
 	return (size_t)FRESH_UNIT << t;
 }
 
+/* Of a large segment only what is written takes memory: the system gives pages when touched. */
 static void segment_init(struct ist_segment *segment, size_t size, size_t dim)
 {
 	segment->x = ist_alloc_raw(size, dim * sizeof(float));
@@ -31,6 +32,7 @@ void ist_fresh_finish(struct ist_fresh *fresh)
 	}
 }
 
+/* Notes what readers must know of the order before the vector can be seen. */
 static void count_row(struct ist_fresh *fresh, int64_t row)
 {
 	int64_t last = fresh->n > 0 ? ist_fresh_row(fresh, fresh->n - 1) : INT64_MIN;
@@ -74,6 +76,7 @@ bool ist_fresh_is_ordered(const struct ist_fresh *fresh)
 	return !__atomic_load_n(&fresh->unordered, __ATOMIC_ACQUIRE);
 }
 
+/* Positions below n were in order when n was published, whatever has come since. */
 size_t ist_fresh_lower(const struct ist_fresh *fresh, size_t n, int64_t row)
 {
 	size_t low = 0, high = n;
@@ -107,6 +110,7 @@ bool ist_fresh_has(const struct ist_fresh *fresh, int64_t row)
 	return find_from(fresh, 0, row) < fresh->n;
 }
 
+/* Also what is not published yet: it will be dead when it is. */
 size_t ist_fresh_kill(struct ist_fresh *fresh, int64_t row)
 {
 	size_t died = 0;

@@ -92,6 +92,7 @@ static enum ist_code make_queries(const struct ist_generation *g, enum ist_modal
 	return code;
 }
 
+/* Exact search of the queries is what measuring costs, so their number falls as the base grows. */
 static enum ist_code tune(struct ist_generation *g, enum ist_modality m, bool may_replace,
 			  const struct ist_stop *stop, struct ist_err *err)
 {
@@ -114,6 +115,7 @@ static enum ist_code tune(struct ist_generation *g, enum ist_modality m, bool ma
 
 /* ---- counting ---- */
 
+/* The first live position from i on; n if there is none. */
 static size_t next_live(const struct ist_base *base, size_t i)
 {
 	while (i < base->n && !ist_bit(base->live, i))
@@ -128,6 +130,7 @@ static size_t skip_row(const struct ist_base *base, size_t i, int64_t row)
 	return i;
 }
 
+/* Both lists ascend: one pass over the union of their rows. */
 size_t ist_generation_count_items(const struct ist_generation *g)
 {
 	const struct ist_base *a = &g->base[IST_IMAGE], *b = &g->base[IST_TEXT];
@@ -144,6 +147,7 @@ size_t ist_generation_count_items(const struct ist_generation *g)
 	return n;
 }
 
+/* All bases are built before one is tuned: each lends the other its queries. */
 static enum ist_code finish(struct ist_generation *g, int64_t base_row,
 			    const struct ist_vector_kind *kind, const struct ist_stop *stop,
 			    struct ist_err *err)
@@ -215,9 +219,10 @@ static enum ist_code add_taken(struct ist_base *base, const struct ist_fresh *fr
 }
 
 /* Clones the index, keeps its ids and deaths; what follows is added to the clone. */
-static enum ist_code extend(struct ist_base *base, const struct ist_base *old, struct ist_err *err)
+static enum ist_code extend(struct ist_base *base, const struct ist_base *old, size_t n_taken,
+			    struct ist_err *err)
 {
-	enum ist_code code = ist_vectors_clone(old->index, &base->index, err);
+	enum ist_code code = ist_vectors_clone(old->index, old->n + n_taken, &base->index, err);
 
 	if (code != IST_OK)
 		return code;
@@ -229,6 +234,7 @@ static enum ist_code extend(struct ist_base *base, const struct ist_base *old, s
 	return IST_OK;
 }
 
+/* What dies while this runs is brought by the carrying. */
 static void copy_deaths(struct ist_base *base, const struct ist_base *old)
 {
 	ist_base_set_live(base);
@@ -240,6 +246,8 @@ static void copy_deaths(struct ist_base *base, const struct ist_base *old)
 	}
 }
 
+/* Graphs remove nothing: beyond a part of dead vectors, walking through them costs more than a
+ * build. New rows must follow the old ones, because positions are in order of row. */
 static bool can_extend(const struct ist_base *old, const struct taken *taken, size_t n_taken)
 {
 	size_t n_dead = __atomic_load_n(&old->n_dead, __ATOMIC_RELAXED);
@@ -273,6 +281,7 @@ static enum ist_code collect(struct ist_base *base, const struct ist_base *old,
 	return code;
 }
 
+/* `taken` draws the line for the carrying: what was published later is not in here. */
 static enum ist_code merge_modality(struct ist_generation *g, const struct ist_generation *old,
 				    enum ist_modality m, int64_t base_row, struct ist_err *err)
 {
@@ -288,7 +297,7 @@ static enum ist_code merge_modality(struct ist_generation *g, const struct ist_g
 	taken = take_fresh(fresh, g->taken[m], base_row, &n_taken);
 	if (!can_extend(from, taken, n_taken))
 		return collect(base, from, fresh, taken, n_taken, err);
-	code = extend(base, from, err);
+	code = extend(base, from, n_taken, err);
 	for (size_t i = 0; i < n_taken && code == IST_OK; i++)
 		code = add_taken(base, fresh, &taken[i], err);
 	if (code == IST_OK)
@@ -317,6 +326,8 @@ enum ist_code ist_generation_merge(const struct ist_generation *old, int64_t bas
 	return IST_OK;
 }
 
+/* What died in old's base, then its fresh part in order: a dead row may have been taken alive, so
+ * it is killed; a live one is appended unless the merge took it. */
 void ist_generation_carry(struct ist_generation *merged, const struct ist_generation *old)
 {
 	for (int m = 0; m < IST_N_MODALITIES; m++) {

@@ -33,6 +33,7 @@ struct search {
 
 /* ---- the filter: rows to positions ---- */
 
+/* All live vectors of one row. */
 static void take_base_row(struct search *search, size_t *i, int64_t row)
 {
 	const struct ist_base *base = search->base;
@@ -89,6 +90,7 @@ static bool is_listed(const struct search *search, int64_t row)
 	return low < search->n_rows && search->rows[low] == row;
 }
 
+/* The fresh part is short and need not be in order, so each of its rows is looked up. */
 static void list_fresh(struct search *search)
 {
 	int64_t *list = search->s->positions + search->n_base_list;
@@ -109,6 +111,7 @@ static void allow_listed(struct search *search)
 	search->allowed = (struct ist_bitset){words, search->base->n, search->n_base_list};
 }
 
+/* Once a search, before the rounds. Without filter or deaths the index is searched as it is. */
 static void prepare(struct search *search, size_t k)
 {
 	const struct ist_base *base = search->base;
@@ -131,6 +134,7 @@ static void prepare(struct search *search, size_t k)
 
 /* ---- the two lists ---- */
 
+/* Four ways: a list of positions, a scan, and the index with or without a selector. */
 static enum ist_code find_in_base(struct search *search, size_t want, size_t *ret_n,
 				  struct ist_err *err)
 {
@@ -183,6 +187,7 @@ static size_t find_in_fresh(struct search *search, size_t want)
 	return ist_scan_finish(&scan);
 }
 
+/* A full list may have been cut: what it left out is at most as near as its last. */
 static void note_cut(struct search *search, size_t n, size_t want)
 {
 	if (n == want)
@@ -238,6 +243,7 @@ static int by_row(const void *a, const void *b)
 	return by_rank(a, b);
 }
 
+/* Then rows are distinct without further ado. */
 static bool has_one_vector_a_row(const struct search *search)
 {
 	return search->base->n == search->base->n_rows &&
@@ -266,6 +272,7 @@ static void reserve_merged(struct ist_searcher *s, size_t n)
 	s->merged = ist_alloc_raw(n, sizeof(*s->merged));
 }
 
+/* Up to `want` vectors of either part, then the best of each row, in order of rank. */
 static enum ist_code one_round(struct search *search, size_t want, struct ist_err *err)
 {
 	size_t n;
@@ -298,6 +305,7 @@ static size_t first_want(const struct search *search, size_t k)
 	return k * (1 + IST_MAX(base, fresh));
 }
 
+/* Ends: `want` doubles until it covers everything, and then nothing was cut. */
 enum ist_code ist_generation_search(const struct ist_generation *g, struct ist_watermark mark,
 				    struct ist_searcher *s, enum ist_modality m, const float *query,
 				    size_t k, const int64_t *rows, size_t n_rows, bool exact,

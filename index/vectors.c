@@ -45,6 +45,7 @@ void ist_vectors_refresh(struct ist_vectors *v)
 		ist_faiss_graph_of(v->index, &v->graph);
 }
 
+/* Without an index yet: destroy copes with that, so a failure half-way needs no other path. */
 static struct ist_vectors *allocate(const struct ist_vector_kind *kind, size_t dim,
 				    enum ist_similarity similarity)
 {
@@ -77,7 +78,8 @@ enum ist_code ist_vectors_create(const struct ist_vector_kind *kind, size_t dim,
 	return IST_OK;
 }
 
-enum ist_code ist_vectors_clone(const struct ist_vectors *from, struct ist_vectors **ret,
+/* The tuned breadth goes with the clone: a little growth hardly changes what is needed. */
+enum ist_code ist_vectors_clone(const struct ist_vectors *from, size_t n, struct ist_vectors **ret,
 				struct ist_err *err)
 {
 	struct ist_vectors *v;
@@ -87,7 +89,7 @@ enum ist_code ist_vectors_clone(const struct ist_vectors *from, struct ist_vecto
 		return ist_fail(err, IST_INTERNAL, "%s cannot be cloned", from->kind->name);
 	v = allocate(from->kind, from->dim, from->similarity);
 	v->ef = from->ef;
-	code = from->kind->clone(v, from, err);
+	code = from->kind->clone(v, from, n, err);
 	if (code != IST_OK) {
 		ist_vectors_destroy(v);
 		return code;
@@ -138,6 +140,7 @@ void ist_vectors_reserve(struct ist_vectors *v, size_t n)
 		ist_vectors_refresh(v);
 }
 
+/* Refreshed even after a failure: FAISS may have moved its memory before it failed. */
 enum ist_code ist_vectors_add(struct ist_vectors *v, const float *x, size_t n, struct ist_err *err)
 {
 	enum ist_code code;
@@ -167,6 +170,7 @@ enum ist_code ist_vectors_search(const struct ist_vectors *v, struct ist_searche
 	return v->kind->search(v, s, query, k, ef, allowed, ret, ret_n, err);
 }
 
+/* A position beyond the index is the caller's mistake; it is told rather than read past the end. */
 enum ist_code ist_vectors_scan(const struct ist_vectors *v, const float *query, size_t k,
 			       const int64_t *positions, size_t n_positions,
 			       const struct ist_bitset *allowed, struct ist_vector_hit *ret,
@@ -216,6 +220,8 @@ static void exact_kth(const struct ist_vectors *v, const float *queries, size_t 
 		ret[q] = hits[q * k + ist_scan_finish(&scans[q]) - 1].similarity;
 }
 
+/* The recall of the index as it is set now. The walk and the exact scan score with the same kernel,
+ * so equal vectors have equal similarities and a plain comparison counts them. */
 static enum ist_code measure(const struct ist_vectors *v, struct ist_searcher *s,
 			     const float *queries, size_t n, size_t k, const float *kth,
 			     double *ret, struct ist_err *err)
@@ -236,6 +242,8 @@ static enum ist_code measure(const struct ist_vectors *v, struct ist_searcher *s
 	return IST_OK;
 }
 
+/* Recall grows with ef, so the first rung that reaches the target is the cheapest; where none does,
+ * the last one stays and its recall is the answer. */
 enum ist_code ist_vectors_tune(struct ist_vectors *v, const float *queries, size_t n, size_t k,
 			       double target, double *ret_recall, struct ist_err *err)
 {
@@ -285,6 +293,7 @@ void ist_searcher_destroy(struct ist_searcher *s)
 	free(s);
 }
 
+/* Room for n, the contents lost: a workspace holds nothing between two uses. */
 static void *grown(void *p, size_t *cap, size_t n, size_t size)
 {
 	if (n <= *cap)
@@ -313,6 +322,7 @@ struct ist_vector_hit *ist_searcher_hits(struct ist_searcher *s, size_t n)
 	return s->hits = grown(s->hits, &s->cap_hits, n, sizeof(*s->hits));
 }
 
+/* OpenMP's OpenBLAS follows the same setting, which is the calling thread's own. */
 void ist_threads_use(int n)
 {
 	omp_set_num_threads(n);

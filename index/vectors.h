@@ -48,8 +48,9 @@ struct ist_vector_kind {
 				size_t *ret_n, struct ist_err *err);
 	enum ist_code (*write)(const struct ist_vectors *v, FILE *f, struct ist_err *err);
 	enum ist_code (*read)(struct ist_vectors *v, FILE *f, struct ist_err *err);
-	/* A copy of `from` into the empty v that can grow on its own; NULL: build it anew. */
-	enum ist_code (*clone)(struct ist_vectors *v, const struct ist_vectors *from,
+	/* A copy of `from` into the empty v that can grow on its own, with room for n vectors in
+	 * all; NULL: build it anew. */
+	enum ist_code (*clone)(struct ist_vectors *v, const struct ist_vectors *from, size_t n,
 			       struct ist_err *err);
 };
 extern const struct ist_vector_kind *const ist_vector_kinds[]; /* ends with NULL */
@@ -64,7 +65,7 @@ const struct ist_vector_kind *ist_vector_kind_for(size_t n, size_t dim);
 IST_CHECKED enum ist_code ist_vectors_create(const struct ist_vector_kind *kind, size_t dim,
 					     enum ist_similarity similarity,
 					     struct ist_vectors **ret, struct ist_err *err);
-IST_CHECKED enum ist_code ist_vectors_clone(const struct ist_vectors *from,
+IST_CHECKED enum ist_code ist_vectors_clone(const struct ist_vectors *from, size_t n,
 					    struct ist_vectors **ret, struct ist_err *err);
 void ist_vectors_destroy(struct ist_vectors *v);
 size_t ist_vectors_n(const struct ist_vectors *v);

@@ -18,6 +18,7 @@ struct header {
 	uint64_t dim, n, ef;
 };
 
+/* Names are cut rather than overrun; a test loops over the kinds, so a longer one would show. */
 static enum ist_code fill(FILE *f, void *user, struct ist_err *err)
 {
 	const struct ist_vectors *v = user;
@@ -45,6 +46,7 @@ enum ist_code ist_vectors_save(const struct ist_vectors *v, const char *path, st
 	return ist_vectors_save_with(v, path, NULL, err);
 }
 
+/* The header was written by us, the body by FAISS: each is believed only as far as both agree. */
 enum ist_code ist_vectors_check_read(const struct ist_vectors *v, struct ist_err *err)
 {
 	if ((size_t)faiss_Index_d(v->index) != v->dim ||
@@ -65,6 +67,7 @@ static bool find_similarity(const char *name, enum ist_similarity *ret)
 	return false;
 }
 
+/* Takes what the header says; whether the body keeps it is for the kind's read to check. */
 static enum ist_code read_header(const struct ist_checked *file, struct ist_vectors *v,
 				 struct ist_err *err)
 {
@@ -85,6 +88,8 @@ static enum ist_code read_header(const struct ist_checked *file, struct ist_vect
 	return IST_OK;
 }
 
+/* FAISS reads from a stream over the mapped file, so that the bytes it sees are those whose
+ * checksum held, whatever happens to the path meanwhile. */
 static enum ist_code read_body(const struct ist_checked *file, struct ist_vectors *v,
 			       struct ist_err *err)
 {

@@ -26,6 +26,7 @@ static enum ist_code flat_add(struct ist_vectors *v, const float *x, size_t n, s
 	return IST_OK;
 }
 
+/* A flat index has no breadth and needs no workspace. */
 static enum ist_code flat_search(const struct ist_vectors *v, struct ist_searcher *s,
 				 const float *query, size_t k, size_t ef,
 				 const struct ist_bitset *allowed, struct ist_vector_hit *ret,
@@ -41,6 +42,7 @@ static enum ist_code flat_write(const struct ist_vectors *v, FILE *f, struct ist
 	return IST_OK;
 }
 
+/* FAISS reads any of its kinds: ours must be the one that the header named. */
 static enum ist_code flat_read(struct ist_vectors *v, FILE *f, struct ist_err *err)
 {
 	if (faiss_read_index(f, 0, &v->index) != 0)

@@ -38,6 +38,7 @@ static void hnsw_destroy(struct ist_vectors *v)
 	faiss_Index_free(v->index);
 }
 
+/* FAISS counts links in 32 bits. It adds with as many threads as the caller has set. */
 static enum ist_code hnsw_add(struct ist_vectors *v, const float *x, size_t n, struct ist_err *err)
 {
 	if (v->n + n > INT32_MAX)
@@ -64,6 +65,7 @@ static void heap_push(struct ist_heap *heap, float key, int32_t position)
 	heap->node[i] = (struct ist_heap_node){key, position};
 }
 
+/* Puts `last` where the top was taken away. */
 static void heap_settle(struct ist_heap *heap, struct ist_heap_node last)
 {
 	size_t i = 0, child;
@@ -91,6 +93,7 @@ static struct ist_heap_node heap_pop(struct ist_heap *heap)
 
 /* ---- the walk ---- */
 
+/* One search. `budget` bounds the vectors it may score before a scan is the better way. */
 struct walk {
 	const struct ist_vectors *v;
 	struct ist_searcher *s;
@@ -161,6 +164,8 @@ static int32_t descend(struct walk *walk, float *ret_score)
 	return at;
 }
 
+/* A vector that has just been scored. It is worth going on from if it is nearer than the worst of
+ * the best, or while there are too few of those; whether it may be found is another question. */
 static void meet(struct walk *walk, int32_t position, float score)
 {
 	struct ist_heap *found = &walk->s->found;
@@ -176,6 +181,8 @@ static void meet(struct walk *walk, int32_t position, float score)
 		heap_settle(found, (struct ist_heap_node){score, position});
 }
 
+/* Scores the neighbours that were not seen yet. They lie anywhere in memory, so the next four are
+ * being fetched while four are scored. */
 static void expand(struct walk *walk, int32_t position)
 {
 	struct ist_searcher *s = walk->s;
@@ -203,6 +210,7 @@ static void expand(struct walk *walk, int32_t position)
 	}
 }
 
+/* Forgetting what was visited costs one addition; only every 255th search clears the table. */
 static void start(struct walk *walk)
 {
 	struct ist_searcher *s = walk->s;
@@ -243,6 +251,7 @@ static bool walk_graph(struct walk *walk)
 	return true;
 }
 
+/* The heap gives the worst first, so the hits are filled in from the end. */
 static size_t take_best(struct walk *walk, size_t k, struct ist_vector_hit *ret)
 {
 	struct ist_heap *found = &walk->s->found;
@@ -269,6 +278,8 @@ static bool scan_is_quicker(const struct ist_vectors *v, size_t ef, size_t n_all
 	return density * scan < (double)ef * COST_PER_EF;
 }
 
+/* Three ways to answer: a scan where few are allowed, the walk, and a scan after all where the walk
+ * ran out of budget or, in a graph with islands, out of links. */
 static enum ist_code hnsw_search(const struct ist_vectors *v, struct ist_searcher *s,
 				 const float *query, size_t k, size_t ef,
 				 const struct ist_bitset *allowed, struct ist_vector_hit *ret,
@@ -308,6 +319,8 @@ static enum ist_code hnsw_write(const struct ist_vectors *v, FILE *f, struct ist
 	return IST_OK;
 }
 
+/* The checksum speaks against damage only; the graph's check is what keeps the walk within bounds.
+ */
 static enum ist_code hnsw_read(struct ist_vectors *v, FILE *f, struct ist_err *err)
 {
 	if (faiss_read_index(f, 0, &v->index) != 0)
@@ -317,10 +330,10 @@ static enum ist_code hnsw_read(struct ist_vectors *v, FILE *f, struct ist_err *e
 	return ist_vectors_check_read(v, err);
 }
 
-static enum ist_code hnsw_clone(struct ist_vectors *v, const struct ist_vectors *from,
+static enum ist_code hnsw_clone(struct ist_vectors *v, const struct ist_vectors *from, size_t n,
 				struct ist_err *err)
 {
-	return ist_faiss_clone(from->index, &v->index, err);
+	return ist_faiss_clone(from->index, n, &v->index, err);
 }
 
 const struct ist_vector_kind ist_vectors_hnsw = {

@@ -80,6 +80,7 @@ INLINE float sum(const quarter *a)
 #define INNER(a, q, b) a += q * b
 #define MINUS_L2(a, q, b) a -= (b - q) * (b - q)
 
+/* Each becomes a function that is inlined into one wrapper an instruction set, below. */
 BODY(inner, INNER)
 BODY(l2, MINUS_L2)
 
@@ -136,6 +137,7 @@ static void l2_plain(const float *query, const float *const x[4], size_t dim, fl
 	}
 }
 
+/* For the rows that need nothing of the CPU. */
 static bool always(void)
 {
 	return true;

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* The root is taken of the k results only; it does not change their order. */
 float ist_similarity_of_score(enum ist_similarity similarity, float score)
 {
 	return similarity == IST_EUCLIDEAN ? -sqrtf(-score) : score;
@@ -32,12 +33,14 @@ void ist_scan_init(struct ist_scan *scan, const float *query, size_t dim,
 	};
 }
 
+/* The total order: of equal scores the later position is worse. */
 static inline bool is_worse(const struct ist_vector_hit *a, const struct ist_vector_hit *b)
 {
 	return a->similarity < b->similarity ||
 	       (a->similarity == b->similarity && a->position > b->position);
 }
 
+/* Replaces the worst hit, on top, by a better one. */
 static void sift_down(struct ist_vector_hit *hits, size_t n, struct ist_vector_hit hit)
 {
 	size_t i = 0, child;
@@ -62,6 +65,7 @@ static void sift_up(struct ist_vector_hit *hits, size_t i, struct ist_vector_hit
 	hits[i] = hit;
 }
 
+/* Most vectors end at the comparison with the worst of the k. */
 static inline void offer(struct ist_scan *scan, int64_t position, float score)
 {
 	struct ist_vector_hit hit = {position, isnan(score) ? -INFINITY : score};
@@ -72,6 +76,7 @@ static inline void offer(struct ist_scan *scan, int64_t position, float score)
 		sift_down(scan->hits, scan->n, hit);
 }
 
+/* A kernel takes four: fewer are filled up with the first, whose result is thrown away. */
 static void score_four(struct ist_scan *scan, int first, int n)
 {
 	const float *x[4];
@@ -91,6 +96,7 @@ void ist_scan_flush(struct ist_scan *scan)
 	scan->n_waiting = 0;
 }
 
+/* Without gaps the processor fetches ahead by itself; between gaps it has to be told. */
 void ist_scan_run(struct ist_scan *scan, const float *x, size_t n, int64_t first,
 		  const uint64_t *live, size_t live_first)
 {

@@ -295,7 +295,7 @@ static void a_clone_grows_on_its_own(void **state)
 	struct ist_err err;
 
 	setup(&f, &ist_vectors_hnsw, IST_COSINE, N, DIM);
-	assert_ist_ok(ist_vectors_clone(f.v, &clone, &err));
+	assert_ist_ok(ist_vectors_clone(f.v, N + 10, &clone, &err));
 	assert_ist_ok(ist_vectors_add(clone, f.queries, N_QUERIES, &err));
 	assert_int_equal(ist_vectors_n(f.v), N);
 	assert_int_equal(ist_vectors_n(clone), N + N_QUERIES);
