@@ -43,12 +43,19 @@ static void on_event(void *user, int level, const char *event, const char *job, 
 
 /* ---- kinds ---- */
 
+static void say_started(const struct ist_job *job)
+{
+	pthread_mutex_lock(&lock);
+	last_attempt = job->attempt;
+	pthread_mutex_unlock(&lock);
+	bump(&n_started);
+}
+
 static enum ist_code run_count(struct ist_job *job, json_t **ret, struct ist_err *err)
 {
-	last_attempt = job->attempt;
 	job->hooks.progress(job->hooks.user, 0.5, "half");
 	job->hooks.curve(job->hooks.user, "loss", 1, 0.5);
-	bump(&n_started);
+	say_started(job);
 	*ret = json_pack("{s:O}", "asked", json_object_get(job->request, "n"));
 	return IST_OK;
 }
@@ -63,9 +70,8 @@ static enum ist_code run_wait(struct ist_job *job, json_t **ret, struct ist_err 
 {
 	bool go = false;
 
-	last_attempt = job->attempt;
 	job->hooks.progress(job->hooks.user, 0.25, "waiting");
-	bump(&n_started);
+	say_started(job);
 	while (!go) {
 		if (job->hooks.stop(job->hooks.user))
 			return ist_fail(err, IST_CANCELLED, "stopped");
