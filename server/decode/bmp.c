@@ -12,7 +12,7 @@
 enum { PLAIN = 0, RLE8 = 1, RLE4 = 2, FIELDS = 3, ALPHA_FIELDS = 6 };
 
 struct bmp {
-	struct ist_picture *picture;
+	struct ist_decoding *picture;
 	uint32_t bits, compression, n_colours;
 	bool top_down;
 	size_t palette, palette_step; /* where it starts; bytes of an entry */
@@ -62,8 +62,8 @@ static bool check_kind(const struct bmp *b)
 		    is_one_of(b->bits, kinds[i].bits, kinds[i].n))
 			return true;
 	}
-	return ist_picture_fail(b->picture, "BMP: %u bits with compression %u are not known",
-				b->bits, b->compression);
+	return ist_decoding_fail(b->picture, "BMP: %u bits with compression %u are not known",
+				 b->bits, b->compression);
 }
 
 /* Where the file gives none: 5 bits a colour of 16, 8 bits of 32. */
@@ -89,8 +89,8 @@ static bool read_header(struct bmp *b)
 	int64_t height = old ? (int64_t)get16(b, 20) : (int32_t)get32(b, 22);
 
 	if (header < 12 || header > 1024 || (!old && header < 16))
-		return ist_picture_fail(b->picture, "BMP: a header of %u bytes is not known",
-					header);
+		return ist_decoding_fail(b->picture, "BMP: a header of %u bytes is not known",
+					 header);
 	b->bits = old ? get16(b, 24) : get16(b, 28);
 	b->compression = header >= 20 ? get32(b, 30) : PLAIN;
 	b->n_colours = header >= 36 ? get32(b, 46) : 0;
@@ -99,23 +99,23 @@ static bool read_header(struct bmp *b)
 	b->pixels = get32(b, 10);
 	b->top_down = height < 0;
 	if (width < 0)
-		return ist_picture_fail(b->picture, "BMP: a negative width");
-	if (!ist_picture_size(b->picture, (uint64_t)width,
-			      (uint64_t)(height < 0 ? -height : height)) ||
+		return ist_decoding_fail(b->picture, "BMP: a negative width");
+	if (!ist_decoding_size(b->picture, (uint64_t)width,
+			       (uint64_t)(height < 0 ? -height : height)) ||
 	    !check_kind(b))
 		return false;
 	if (b->n_colours == 0 || b->n_colours > 256)
 		b->n_colours = b->bits <= 8 ? 1u << b->bits : 0;
 	read_masks(b, header);
 	if (b->pixels < b->palette || b->pixels >= b->picture->len)
-		return ist_picture_fail(b->picture, "BMP: the file ends early");
+		return ist_decoding_fail(b->picture, "BMP: the file ends early");
 	return true;
 }
 
 /* Where row y (as stored) goes. */
 static uint8_t *row_of(const struct bmp *b, uint32_t y)
 {
-	const struct ist_picture *p = b->picture;
+	const struct ist_decoding *p = b->picture;
 
 	return p->rgb + (size_t)(b->top_down ? y : p->height - 1 - y) * p->width * 3;
 }
@@ -175,12 +175,12 @@ static void put_row(const struct bmp *b, const uint8_t *from, uint8_t *to)
 
 static bool read_plain(struct bmp *b)
 {
-	struct ist_picture *p = b->picture;
+	struct ist_decoding *p = b->picture;
 	size_t stride = ((size_t)p->width * b->bits + 31) / 32 * 4;
 	size_t last = ((size_t)p->width * b->bits + 7) / 8; /* its padding may be missing */
 
 	if (stride * (p->height - 1) + last > p->len - b->pixels)
-		return ist_picture_fail(p, "BMP: the file ends early");
+		return ist_decoding_fail(p, "BMP: the file ends early");
 	for (uint32_t y = 0; y < p->height; y++)
 		put_row(b, p->data + b->pixels + y * stride, row_of(b, y));
 	return true;
@@ -223,7 +223,7 @@ static size_t put_literal(const struct bmp *b, struct pen *pen, size_t at, uint3
 /* One pair of bytes and what follows it: where the next one starts, 0 at the end of the file. */
 static size_t step_run(const struct bmp *b, struct pen *pen, size_t at)
 {
-	const struct ist_picture *p = b->picture;
+	const struct ist_decoding *p = b->picture;
 	uint32_t n, v;
 	size_t taken;
 
@@ -255,7 +255,7 @@ static size_t step_run(const struct bmp *b, struct pen *pen, size_t at)
 
 static bool read_runs(struct bmp *b)
 {
-	const struct ist_picture *p = b->picture;
+	const struct ist_decoding *p = b->picture;
 	struct pen pen = {0};
 	size_t at = b->pixels;
 
@@ -263,14 +263,14 @@ static bool read_runs(struct bmp *b)
 		put_index(b, 0, p->rgb + i * 3);
 	while (at != 0 && pen.y < p->height)
 		at = step_run(b, &pen, at);
-	return at != 0 || ist_picture_fail(b->picture, "BMP: the file ends early");
+	return at != 0 || ist_decoding_fail(b->picture, "BMP: the file ends early");
 }
 
-static bool decode(struct ist_picture *p)
+static bool decode(struct ist_decoding *p)
 {
 	struct bmp b = {.picture = p};
 
-	if (!read_header(&b) || !ist_picture_alloc(p, p->width, p->height))
+	if (!read_header(&b) || !ist_decoding_alloc(p, p->width, p->height))
 		return false;
 	return b.compression == RLE8 || b.compression == RLE4 ? read_runs(&b) : read_plain(&b);
 }

@@ -16,7 +16,7 @@
 
 /* One picture on its way. A codec fills width, height, rgb and, where the file says so, the rest.
  */
-struct ist_picture {
+struct ist_decoding {
 	const uint8_t *data; /* the file */
 	size_t len;
 	uint32_t side; /* wanted on the longer side; 0: all there is */
@@ -34,26 +34,26 @@ struct ist_picture {
 struct ist_codec {
 	const char *type; /* "image/png" */
 	bool (*sniff)(const uint8_t *data, size_t len);
-	bool (*decode)(struct ist_picture *p); /* false: p->status and p->error are set */
+	bool (*decode)(struct ist_decoding *p); /* false: p->status and p->error are set */
 };
 extern const struct ist_codec ist_codec_jpeg, ist_codec_png, ist_codec_webp, ist_codec_gif,
     ist_codec_tiff, ist_codec_bmp, ist_codec_svg;
 const struct ist_codec *ist_codec_find(const uint8_t *data, size_t len, bool svg);
 
-/* false, for `return ist_picture_fail(p, "…")`. The first error stays. */
-bool ist_picture_fail(struct ist_picture *p, const char *format, ...)
+/* false, for `return ist_decoding_fail(p, "…")`. The first error stays. */
+bool ist_decoding_fail(struct ist_decoding *p, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Sets width and height after checking them; a codec calls it before it decodes anything. */
-bool ist_picture_size(struct ist_picture *p, uint64_t width, uint64_t height);
+bool ist_decoding_size(struct ist_decoding *p, uint64_t width, uint64_t height);
 /* Allocates rgb. */
-bool ist_picture_alloc(struct ist_picture *p, uint32_t width, uint32_t height);
+bool ist_decoding_alloc(struct ist_decoding *p, uint32_t width, uint32_t height);
 /* n bytes that the codec needs besides; NULL with the error set. */
-void *ist_picture_scratch(struct ist_picture *p, size_t n, size_t size);
-void ist_picture_finish(struct ist_picture *p);
+void *ist_decoding_scratch(struct ist_decoding *p, size_t n, size_t size);
+void ist_decoding_finish(struct ist_decoding *p);
 
 /* Turns rgb upright and makes it at most `side`; the order of both does not matter to a result. */
-bool ist_picture_orient(struct ist_picture *p);
-bool ist_picture_fit(struct ist_picture *p);
+bool ist_decoding_orient(struct ist_decoding *p);
+bool ist_decoding_fit(struct ist_decoding *p);
 
 /* v laid on white with opacity a. */
 static inline uint8_t ist_on_white(uint32_t v, uint32_t a)
@@ -71,7 +71,7 @@ void ist_decode(const struct ist_decode_request *request, const uint8_t *data, b
 		uint64_t max_pixels, uint8_t *out, size_t out_size,
 		struct ist_decode_answer *answer);
 /* A JPEG or PNG of p->rgb into out; its length, or 0 with the error set. */
-size_t ist_thumbnail(struct ist_picture *p, uint8_t *out, size_t out_size, const char **ret_type);
+size_t ist_thumbnail(struct ist_decoding *p, uint8_t *out, size_t out_size, const char **ret_type);
 
 /* Loads what SVG needs; false where it is not installed. Must happen before the sandbox closes. */
 bool ist_svg_load(void);

@@ -62,7 +62,7 @@ static bool find_picture(GifFileType *gif, int *transparent)
 	}
 }
 
-static void put_line(struct ist_picture *p, const GifFileType *gif, size_t y,
+static void put_line(struct ist_decoding *p, const GifFileType *gif, size_t y,
 		     const GifByteType *line, int transparent)
 {
 	const ColorMapObject *map =
@@ -80,7 +80,7 @@ static void put_line(struct ist_picture *p, const GifFileType *gif, size_t y,
 	}
 }
 
-static bool read_lines(struct ist_picture *p, GifFileType *gif, GifByteType *line, int transparent)
+static bool read_lines(struct ist_decoding *p, GifFileType *gif, GifByteType *line, int transparent)
 {
 	static const struct {
 		size_t first, step;
@@ -93,15 +93,15 @@ static bool read_lines(struct ist_picture *p, GifFileType *gif, GifByteType *lin
 
 		for (size_t y = first; y < (size_t)gif->Image.Height; y += step) {
 			if (DGifGetLine(gif, line, gif->Image.Width) == GIF_ERROR)
-				return ist_picture_fail(p,
-							"GIF: the file is damaged or ends early");
+				return ist_decoding_fail(p,
+							 "GIF: the file is damaged or ends early");
 			put_line(p, gif, y, line, transparent);
 		}
 	}
 	return true;
 }
 
-static bool decode_first(struct ist_picture *p, GifFileType *gif)
+static bool decode_first(struct ist_decoding *p, GifFileType *gif)
 {
 	int transparent = NO_TRANSPARENT_COLOR;
 	GifByteType *line;
@@ -109,19 +109,19 @@ static bool decode_first(struct ist_picture *p, GifFileType *gif)
 
 	/* Some files leave the canvas 0: it is then as large as its first picture. */
 	if (!find_picture(gif, &transparent))
-		return ist_picture_fail(p, "GIF: there is no picture in it");
+		return ist_decoding_fail(p, "GIF: there is no picture in it");
 	if (gif->SWidth == 0 || gif->SHeight == 0) {
 		gif->SWidth = gif->Image.Left + gif->Image.Width;
 		gif->SHeight = gif->Image.Top + gif->Image.Height;
 	}
-	if (!ist_picture_size(p, (uint64_t)gif->SWidth, (uint64_t)gif->SHeight))
+	if (!ist_decoding_size(p, (uint64_t)gif->SWidth, (uint64_t)gif->SHeight))
 		return false;
 	if (gif->Image.Width <= 0 || gif->Image.Height <= 0)
-		return ist_picture_fail(p, "GIF: the picture is empty");
+		return ist_decoding_fail(p, "GIF: the picture is empty");
 	if (gif->Image.ColorMap == NULL && gif->SColorMap == NULL)
-		return ist_picture_fail(p, "GIF: there are no colours in it");
-	line = ist_picture_scratch(p, (size_t)gif->Image.Width, 1);
-	good = line != NULL && ist_picture_alloc(p, p->width, p->height);
+		return ist_decoding_fail(p, "GIF: there are no colours in it");
+	line = ist_decoding_scratch(p, (size_t)gif->Image.Width, 1);
+	good = line != NULL && ist_decoding_alloc(p, p->width, p->height);
 	if (good) {
 		memset(p->rgb, 255, (size_t)p->width * p->height * 3);
 		good = read_lines(p, gif, line, transparent);
@@ -130,7 +130,7 @@ static bool decode_first(struct ist_picture *p, GifFileType *gif)
 	return good;
 }
 
-static bool decode(struct ist_picture *p)
+static bool decode(struct ist_decoding *p)
 {
 	struct source source = {p->data, p->len, 0};
 	int error = 0;
@@ -138,7 +138,7 @@ static bool decode(struct ist_picture *p)
 	bool good;
 
 	if (gif == NULL)
-		return ist_picture_fail(p, "GIF: %s", GifErrorString(error));
+		return ist_decoding_fail(p, "GIF: %s", GifErrorString(error));
 	good = decode_first(p, gif);
 	DGifCloseFile(gif, &error);
 	return good;

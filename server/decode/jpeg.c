@@ -18,7 +18,7 @@ struct session {
 	struct jpeg_error_mgr errors; /* first: libjpeg hands this back */
 	struct jpeg_progress_mgr progress;
 	struct jpeg_decompress_struct jpeg;
-	struct ist_picture *picture;
+	struct ist_decoding *picture;
 	uint8_t *row; /* CMYK only */
 	jmp_buf out;
 };
@@ -34,7 +34,7 @@ static void on_error(j_common_ptr jpeg)
 	char text[JMSG_LENGTH_MAX];
 
 	jpeg->err->format_message(jpeg, text);
-	ist_picture_fail(s->picture, "JPEG: %.120s", text);
+	ist_decoding_fail(s->picture, "JPEG: %.120s", text);
 	longjmp(s->out, 1);
 }
 
@@ -53,7 +53,7 @@ static void on_progress(j_common_ptr jpeg)
 
 	if (s->jpeg.input_scan_number <= MAX_SCANS)
 		return;
-	ist_picture_fail(s->picture, "JPEG: more than %d scans", MAX_SCANS);
+	ist_decoding_fail(s->picture, "JPEG: more than %d scans", MAX_SCANS);
 	longjmp(s->out, 1);
 }
 
@@ -97,13 +97,13 @@ static void ink_row(const uint8_t *cmyk, uint32_t n, bool inverted, uint8_t *rgb
 static bool read_rows(struct session *s)
 {
 	struct jpeg_decompress_struct *jpeg = &s->jpeg;
-	struct ist_picture *p = s->picture;
+	struct ist_decoding *p = s->picture;
 	bool inks = jpeg->out_color_space == JCS_CMYK;
 
-	if (!ist_picture_alloc(p, jpeg->output_width, jpeg->output_height))
+	if (!ist_decoding_alloc(p, jpeg->output_width, jpeg->output_height))
 		return false;
 	if (inks)
-		s->row = ist_picture_scratch(p, jpeg->output_width, 4);
+		s->row = ist_decoding_scratch(p, jpeg->output_width, 4);
 	if (inks && s->row == NULL)
 		return false;
 	while (jpeg->output_scanline < jpeg->output_height) {
@@ -120,14 +120,14 @@ static bool read_rows(struct session *s)
 static bool run(struct session *s)
 {
 	struct jpeg_decompress_struct *jpeg = &s->jpeg;
-	struct ist_picture *p = s->picture;
+	struct ist_decoding *p = s->picture;
 
 	jpeg_create_decompress(jpeg);
 	jpeg->progress = &s->progress;
 	jpeg_mem_src(jpeg, p->data, p->len);
 	jpeg_save_markers(jpeg, JPEG_APP0 + 1, 0xFFFF);
 	jpeg_read_header(jpeg, TRUE);
-	if (!ist_picture_size(p, jpeg->image_width, jpeg->image_height))
+	if (!ist_decoding_size(p, jpeg->image_width, jpeg->image_height))
 		return false;
 	read_orientation(s);
 	choose_scale(s);
@@ -141,7 +141,7 @@ static bool run(struct session *s)
 	return true;
 }
 
-static bool decode(struct ist_picture *p)
+static bool decode(struct ist_decoding *p)
 {
 	struct session s = {.picture = p};
 	volatile bool good = false;

@@ -11,7 +11,7 @@
 #include "server/decode/codec.h"
 
 struct session {
-	struct ist_picture *picture;
+	struct ist_decoding *picture;
 	size_t at; /* in the file */
 	png_structp png;
 	png_infop info;
@@ -27,7 +27,7 @@ static void on_error(png_structp png, png_const_charp text)
 {
 	struct session *s = png_get_error_ptr(png);
 
-	ist_picture_fail(s->picture, "PNG: %.120s", text);
+	ist_decoding_fail(s->picture, "PNG: %.120s", text);
 	png_longjmp(png, 1);
 }
 
@@ -65,7 +65,7 @@ static uint32_t get32(const uint8_t *p)
 }
 
 /* The eXIf chunk, wherever it stands; libpng would allocate whatever length the file claims. */
-static void read_orientation(struct ist_picture *p)
+static void read_orientation(struct ist_decoding *p)
 {
 	size_t at = 8;
 
@@ -83,13 +83,13 @@ static void read_orientation(struct ist_picture *p)
 /* Plain rows go straight into rgb. Alpha of an interlaced file needs the whole in between. */
 static bool read_rows(struct session *s, int channels)
 {
-	struct ist_picture *p = s->picture;
+	struct ist_decoding *p = s->picture;
 	bool interlaced = png_get_interlace_type(s->png, s->info) != PNG_INTERLACE_NONE;
 	size_t stride = (size_t)p->width * (size_t)channels, rows = interlaced ? p->height : 1;
 	int passes = interlaced ? 7 : 1;
 
 	if (channels == 4) {
-		s->rgba = ist_picture_scratch(p, rows, stride);
+		s->rgba = ist_decoding_scratch(p, rows, stride);
 		if (s->rgba == NULL)
 			return false;
 	}
@@ -108,27 +108,27 @@ static bool read_rows(struct session *s, int channels)
 
 static bool run(struct session *s)
 {
-	struct ist_picture *p = s->picture;
+	struct ist_decoding *p = s->picture;
 	int channels;
 
 	png_set_read_fn(s->png, s, on_read);
 	png_set_user_limits(s->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
 	png_set_keep_unknown_chunks(s->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
 	png_read_info(s->png, s->info);
-	if (!ist_picture_size(p, png_get_image_width(s->png, s->info),
-			      png_get_image_height(s->png, s->info)))
+	if (!ist_decoding_size(p, png_get_image_width(s->png, s->info),
+			       png_get_image_height(s->png, s->info)))
 		return false;
 	channels = set_transforms(s);
 	if (channels != 3 && channels != 4)
-		return ist_picture_fail(p, "PNG: unexpected channels");
-	if (!ist_picture_alloc(p, p->width, p->height) || !read_rows(s, channels))
+		return ist_decoding_fail(p, "PNG: unexpected channels");
+	if (!ist_decoding_alloc(p, p->width, p->height) || !read_rows(s, channels))
 		return false;
 	png_read_end(s->png, s->info);
 	read_orientation(p);
 	return true;
 }
 
-static bool decode(struct ist_picture *p)
+static bool decode(struct ist_decoding *p)
 {
 	struct session s = {.picture = p};
 	volatile bool good = false;
@@ -136,7 +136,7 @@ static bool decode(struct ist_picture *p)
 	s.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, on_error, on_warning);
 	s.info = s.png != NULL ? png_create_info_struct(s.png) : NULL;
 	if (s.info == NULL)
-		ist_picture_fail(p, "PNG: out of memory");
+		ist_decoding_fail(p, "PNG: out of memory");
 	else if (setjmp(png_jmpbuf(s.png)) == 0)
 		good = run(&s);
 	png_destroy_read_struct(&s.png, &s.info, NULL);

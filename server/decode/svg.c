@@ -75,7 +75,7 @@ static bool sniff(const uint8_t *data, size_t len)
 }
 
 /* The size in pixels, or that of the viewBox. */
-static bool read_size(struct ist_picture *p, void *handle)
+static bool read_size(struct ist_decoding *p, void *handle)
 {
 	double width = 0, height = 0, lengths[2][2] = {{0}};
 	struct viewport box = {0};
@@ -88,14 +88,14 @@ static bool read_size(struct ist_picture *p, void *handle)
 		height = has_box ? box.height : DEFAULT_SIDE;
 	}
 	if (!(width > 0 && height > 0))
-		return ist_picture_fail(p, "SVG: the drawing is empty");
+		return ist_decoding_fail(p, "SVG: the drawing is empty");
 	width = width < 1 ? 1 : width > 1e9 ? 1e9 : width + 0.5;
 	height = height < 1 ? 1 : height > 1e9 ? 1e9 : height + 0.5;
-	return ist_picture_size(p, (uint64_t)width, (uint64_t)height);
+	return ist_decoding_size(p, (uint64_t)width, (uint64_t)height);
 }
 
 /* cairo's pixels are 0xAARRGGBB, colours multiplied by alpha. */
-static void put_pixels(struct ist_picture *p, const uint32_t *argb)
+static void put_pixels(struct ist_decoding *p, const uint32_t *argb)
 {
 	uint8_t *to = p->rgb;
 
@@ -111,7 +111,7 @@ static void put_pixels(struct ist_picture *p, const uint32_t *argb)
 }
 
 /* Drawn at the size that is wanted at once: nothing is lost by scaling a drawing. */
-static bool draw(struct ist_picture *p, void *handle)
+static bool draw(struct ist_decoding *p, void *handle)
 {
 	double longer = p->width > p->height ? p->width : p->height;
 	double scale = p->side > 0 && longer > p->side ? p->side / longer : 1;
@@ -125,7 +125,7 @@ static bool draw(struct ist_picture *p, void *handle)
 	width = width > 0 ? width : 1;
 	height = height > 0 ? height : 1;
 	viewport = (struct viewport){0, 0, width, height};
-	argb = ist_picture_scratch(p, (size_t)width * height, sizeof(*argb));
+	argb = ist_decoding_scratch(p, (size_t)width * height, sizeof(*argb));
 	if (argb == NULL)
 		return false;
 	surface =
@@ -137,24 +137,24 @@ static bool draw(struct ist_picture *p, void *handle)
 	rsvg.surface_destroy(surface);
 	rsvg.clear_error(&error);
 	if (!good)
-		ist_picture_fail(p, "SVG: the drawing cannot be drawn");
-	else if (ist_picture_alloc(p, width, height))
+		ist_decoding_fail(p, "SVG: the drawing cannot be drawn");
+	else if (ist_decoding_alloc(p, width, height))
 		put_pixels(p, argb);
 	free(argb);
 	return p->rgb != NULL;
 }
 
-static bool decode(struct ist_picture *p)
+static bool decode(struct ist_decoding *p)
 {
 	void *error = NULL, *handle;
 	bool good;
 
 	if (rsvg.handle == NULL)
-		return ist_picture_fail(p, "SVG is not supported here: librsvg is not installed");
+		return ist_decoding_fail(p, "SVG is not supported here: librsvg is not installed");
 	handle = rsvg.handle(p->data, p->len, &error);
 	rsvg.clear_error(&error);
 	if (handle == NULL)
-		return ist_picture_fail(p, "SVG: the file is damaged or ends early");
+		return ist_decoding_fail(p, "SVG: the file is damaged or ends early");
 	rsvg.dpi(handle, 96);
 	good = read_size(p, handle) && draw(p, handle);
 	rsvg.unref(handle);
@@ -166,7 +166,7 @@ bool ist_svg_load(void)
 	static const char first[] =
 	    "<svg xmlns='http://www.w3.org/2000/svg' width='64' height='16'>"
 	    "<text font-family='sans-serif'>A</text><text font-family='serif'>A</text></svg>";
-	struct ist_picture p = {
+	struct ist_decoding p = {
 	    .data = (const uint8_t *)first, .len = sizeof(first) - 1, .max_pixels = 4096};
 	void *library = dlopen("librsvg-2.so.2", RTLD_NOW | RTLD_GLOBAL);
 
@@ -180,7 +180,7 @@ bool ist_svg_load(void)
 		}
 	}
 	decode(&p);
-	ist_picture_finish(&p);
+	ist_decoding_finish(&p);
 	return true;
 }
 

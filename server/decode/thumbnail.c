@@ -43,7 +43,7 @@ static int index_of(struct palette *palette, const uint8_t *p)
 }
 
 /* Fills indices (height, width); false with more than 256 colours. */
-static bool index_all(const struct ist_picture *p, struct palette *palette, uint8_t *indices)
+static bool index_all(const struct ist_decoding *p, struct palette *palette, uint8_t *indices)
 {
 	for (size_t i = 0, n = (size_t)p->rgb_width * p->rgb_height; i < n; i++) {
 		int index = index_of(palette, p->rgb + i * 3);
@@ -56,7 +56,7 @@ static bool index_all(const struct ist_picture *p, struct palette *palette, uint
 }
 
 struct sink {
-	struct ist_picture *picture;
+	struct ist_decoding *picture;
 	uint8_t *out;
 	size_t len, size;
 };
@@ -65,7 +65,7 @@ static void on_png_error(png_structp png, png_const_charp text)
 {
 	struct sink *sink = png_get_error_ptr(png);
 
-	ist_picture_fail(sink->picture, "thumbnail: %.120s", text);
+	ist_decoding_fail(sink->picture, "thumbnail: %.120s", text);
 	png_longjmp(png, 1);
 }
 
@@ -85,7 +85,7 @@ static void on_png_flush(png_structp png)
 
 static size_t write_png(struct sink *sink, const struct palette *palette, const uint8_t *indices)
 {
-	const struct ist_picture *p = sink->picture;
+	const struct ist_decoding *p = sink->picture;
 	png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, sink, on_png_error, NULL);
 	png_infop info = png != NULL ? png_create_info_struct(png) : NULL;
 
@@ -107,7 +107,7 @@ static size_t write_png(struct sink *sink, const struct palette *palette, const 
 struct jpeg_session {
 	struct jpeg_error_mgr errors; /* first: libjpeg hands this back */
 	struct jpeg_compress_struct jpeg;
-	struct ist_picture *picture;
+	struct ist_decoding *picture;
 	unsigned char *data;
 	unsigned long len;
 	jmp_buf out;
@@ -117,7 +117,7 @@ static void on_jpeg_error(j_common_ptr jpeg)
 {
 	struct jpeg_session *s = (struct jpeg_session *)jpeg->err;
 
-	ist_picture_fail(s->picture, "thumbnail: JPEG failed");
+	ist_decoding_fail(s->picture, "thumbnail: JPEG failed");
 	longjmp(s->out, 1);
 }
 
@@ -157,17 +157,17 @@ static size_t write_jpeg(struct sink *sink)
 		memcpy(sink->out, s.data, s.len);
 		sink->len = s.len;
 	} else {
-		ist_picture_fail(s.picture, "thumbnail: no room");
+		ist_decoding_fail(s.picture, "thumbnail: no room");
 	}
 	free(s.data);
 	return sink->len;
 }
 
-size_t ist_thumbnail(struct ist_picture *p, uint8_t *out, size_t out_size, const char **ret_type)
+size_t ist_thumbnail(struct ist_decoding *p, uint8_t *out, size_t out_size, const char **ret_type)
 {
 	struct sink sink = {p, out, 0, out_size};
-	struct palette *palette = ist_picture_scratch(p, 1, sizeof(*palette));
-	uint8_t *indices = ist_picture_scratch(p, (size_t)p->rgb_width * p->rgb_height, 1);
+	struct palette *palette = ist_decoding_scratch(p, 1, sizeof(*palette));
+	uint8_t *indices = ist_decoding_scratch(p, (size_t)p->rgb_width * p->rgb_height, 1);
 	size_t len = 0;
 
 	if (palette != NULL && indices != NULL) {

@@ -11,7 +11,7 @@
 #include "server/decode/codec.h"
 
 struct source {
-	struct ist_picture *picture;
+	struct ist_decoding *picture;
 	uint64_t at;
 };
 
@@ -89,11 +89,11 @@ static void on_error(thandle_t user, const char *module, const char *format, va_
 	if (s == NULL)
 		return;
 	vsnprintf(text, sizeof(text), format, args);
-	ist_picture_fail(s->picture, "TIFF: %s", text);
+	ist_decoding_fail(s->picture, "TIFF: %s", text);
 }
 
 /* libtiff's pixels are 0xAABBGGRR, colours multiplied by alpha. */
-static void put_pixels(struct ist_picture *p, const uint32_t *abgr)
+static void put_pixels(struct ist_decoding *p, const uint32_t *abgr)
 {
 	uint8_t *to = p->rgb;
 
@@ -108,7 +108,7 @@ static void put_pixels(struct ist_picture *p, const uint32_t *abgr)
 	}
 }
 
-static bool decode_page(struct ist_picture *p, TIFF *tiff)
+static bool decode_page(struct ist_decoding *p, TIFF *tiff)
 {
 	uint32_t width = 0, height = 0, *abgr;
 	uint16_t orientation = ORIENTATION_TOPLEFT;
@@ -118,18 +118,18 @@ static bool decode_page(struct ist_picture *p, TIFF *tiff)
 	TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
 	TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &height);
 	TIFFGetFieldDefaulted(tiff, TIFFTAG_ORIENTATION, &orientation);
-	if (!ist_picture_size(p, width, height))
+	if (!ist_decoding_size(p, width, height))
 		return false;
 	if (!TIFFRGBAImageOK(tiff, reason))
-		return ist_picture_fail(p, "TIFF: %.120s", reason);
-	abgr = ist_picture_scratch(p, (size_t)width * height, sizeof(*abgr));
+		return ist_decoding_fail(p, "TIFF: %.120s", reason);
+	abgr = ist_decoding_scratch(p, (size_t)width * height, sizeof(*abgr));
 	if (abgr == NULL)
 		return false;
 	/* Asking for the file's own orientation leaves the rows as they are stored. */
 	if (!TIFFReadRGBAImageOriented(tiff, width, height, abgr, orientation, 1))
-		ist_picture_fail(p, "TIFF: the file is damaged or ends early");
+		ist_decoding_fail(p, "TIFF: the file is damaged or ends early");
 	else
-		good = ist_picture_alloc(p, width, height);
+		good = ist_decoding_alloc(p, width, height);
 	if (good)
 		put_pixels(p, abgr);
 	p->orientation = orientation;
@@ -137,7 +137,7 @@ static bool decode_page(struct ist_picture *p, TIFF *tiff)
 	return good;
 }
 
-static bool decode(struct ist_picture *p)
+static bool decode(struct ist_decoding *p)
 {
 	struct source source = {p, 0};
 	TIFF *tiff;
@@ -149,7 +149,7 @@ static bool decode(struct ist_picture *p)
 	tiff = TIFFClientOpen("picture", "r", &source, on_read, on_write, on_seek, on_close,
 			      on_size, on_map, on_unmap);
 	if (tiff == NULL)
-		return ist_picture_fail(p, "TIFF: the file cannot be read");
+		return ist_decoding_fail(p, "TIFF: the file cannot be read");
 	good = decode_page(p, tiff);
 	TIFFClose(tiff);
 	return good;

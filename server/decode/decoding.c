@@ -29,7 +29,7 @@ const struct ist_codec *ist_codec_find(const uint8_t *data, size_t len, bool svg
 	return NULL;
 }
 
-bool ist_picture_fail(struct ist_picture *p, const char *format, ...)
+bool ist_decoding_fail(struct ist_decoding *p, const char *format, ...)
 {
 	va_list args;
 
@@ -42,14 +42,14 @@ bool ist_picture_fail(struct ist_picture *p, const char *format, ...)
 	return false;
 }
 
-bool ist_picture_size(struct ist_picture *p, uint64_t width, uint64_t height)
+bool ist_decoding_size(struct ist_decoding *p, uint64_t width, uint64_t height)
 {
 	if (width == 0 || height == 0)
-		return ist_picture_fail(p, "the picture is empty");
+		return ist_decoding_fail(p, "the picture is empty");
 	if (width > MAX_SIDE || height > MAX_SIDE || width * height > p->max_pixels) {
-		ist_picture_fail(p, "%llu x %llu pixels are more than the %llu allowed",
-				 (unsigned long long)width, (unsigned long long)height,
-				 (unsigned long long)p->max_pixels);
+		ist_decoding_fail(p, "%llu x %llu pixels are more than the %llu allowed",
+				  (unsigned long long)width, (unsigned long long)height,
+				  (unsigned long long)p->max_pixels);
 		p->status = IST_DECODE_TOO_LARGE;
 		return false;
 	}
@@ -58,24 +58,24 @@ bool ist_picture_size(struct ist_picture *p, uint64_t width, uint64_t height)
 	return true;
 }
 
-void *ist_picture_scratch(struct ist_picture *p, size_t n, size_t size)
+void *ist_decoding_scratch(struct ist_decoding *p, size_t n, size_t size)
 {
 	void *memory = calloc(n > 0 ? n : 1, size);
 
 	if (memory == NULL)
-		ist_picture_fail(p, "decoding needs too much memory");
+		ist_decoding_fail(p, "decoding needs too much memory");
 	return memory;
 }
 
-bool ist_picture_alloc(struct ist_picture *p, uint32_t width, uint32_t height)
+bool ist_decoding_alloc(struct ist_decoding *p, uint32_t width, uint32_t height)
 {
-	p->rgb = ist_picture_scratch(p, (size_t)width * height, 3);
+	p->rgb = ist_decoding_scratch(p, (size_t)width * height, 3);
 	p->rgb_width = width;
 	p->rgb_height = height;
 	return p->rgb != NULL;
 }
 
-void ist_picture_finish(struct ist_picture *p)
+void ist_decoding_finish(struct ist_decoding *p)
 {
 	free(p->rgb);
 	p->rgb = NULL;
@@ -124,14 +124,14 @@ static void swap_sides(uint32_t *width, uint32_t *height)
 	*height = w;
 }
 
-bool ist_picture_orient(struct ist_picture *p)
+bool ist_decoding_orient(struct ist_decoding *p)
 {
 	struct walk walk = walk_of(p->orientation, p->rgb_width, p->rgb_height);
 	uint8_t *upright, *to;
 
 	if (p->orientation < 2 || p->orientation > 8)
 		return true;
-	upright = to = ist_picture_scratch(p, (size_t)p->rgb_width * p->rgb_height, 3);
+	upright = to = ist_decoding_scratch(p, (size_t)p->rgb_width * p->rgb_height, 3);
 	if (upright == NULL)
 		return false;
 	if (p->orientation >= 5) {
@@ -150,7 +150,7 @@ bool ist_picture_orient(struct ist_picture *p)
 	return true;
 }
 
-bool ist_picture_fit(struct ist_picture *p)
+bool ist_decoding_fit(struct ist_decoding *p)
 {
 	struct ist_pixels from = {p->rgb_width, p->rgb_height, p->rgb};
 	struct ist_arena arena = {0};
@@ -161,7 +161,7 @@ bool ist_picture_fit(struct ist_picture *p)
 	ist_fit(p->width, p->height, p->side, &width, &height);
 	if (width == p->rgb_width && height == p->rgb_height)
 		return true;
-	small = ist_picture_scratch(p, (size_t)width * height, 3);
+	small = ist_decoding_scratch(p, (size_t)width * height, 3);
 	if (small == NULL)
 		return false;
 	ist_resample(&from, IST_FILTER_BILINEAR, width, height, small, &arena);
@@ -173,12 +173,12 @@ bool ist_picture_fit(struct ist_picture *p)
 	return true;
 }
 
-static bool decode_upright(struct ist_picture *p, const struct ist_codec *codec)
+static bool decode_upright(struct ist_decoding *p, const struct ist_codec *codec)
 {
-	return codec->decode(p) && ist_picture_fit(p) && ist_picture_orient(p);
+	return codec->decode(p) && ist_decoding_fit(p) && ist_decoding_orient(p);
 }
 
-static void answer_pixels(struct ist_picture *p, uint32_t want, uint8_t *out, size_t out_size,
+static void answer_pixels(struct ist_decoding *p, uint32_t want, uint8_t *out, size_t out_size,
 			  struct ist_decode_answer *answer)
 {
 	const char *type = "";
@@ -189,7 +189,7 @@ static void answer_pixels(struct ist_picture *p, uint32_t want, uint8_t *out, si
 	else if (answer->len <= out_size)
 		memcpy(out, p->rgb, answer->len);
 	else
-		ist_picture_fail(p, "the picture does not fit the shared memory");
+		ist_decoding_fail(p, "the picture does not fit the shared memory");
 	snprintf(answer->out_type, sizeof(answer->out_type), "%s", type);
 	answer->width = p->width;
 	answer->height = p->height;
@@ -202,18 +202,18 @@ void ist_decode(const struct ist_decode_request *request, const uint8_t *data, b
 		struct ist_decode_answer *answer)
 {
 	const struct ist_codec *codec = ist_codec_find(data, request->len, svg);
-	struct ist_picture p = {
+	struct ist_decoding p = {
 	    .data = data, .len = request->len, .side = request->side, .max_pixels = max_pixels};
 
 	*answer = (struct ist_decode_answer){.magic = IST_DECODE_MAGIC};
 	if (codec == NULL)
-		ist_picture_fail(&p, "not a picture in a known format (JPEG, PNG, WebP, GIF, "
-				     "TIFF, BMP, SVG)");
+		ist_decoding_fail(&p, "not a picture in a known format (JPEG, PNG, WebP, GIF, "
+				      "TIFF, BMP, SVG)");
 	else if (decode_upright(&p, codec))
 		answer_pixels(&p, request->want, out, out_size, answer);
 	if (codec != NULL)
 		snprintf(answer->type, sizeof(answer->type), "%s", codec->type);
 	answer->status = p.status;
 	snprintf(answer->text, sizeof(answer->text), "%s", p.error);
-	ist_picture_finish(&p);
+	ist_decoding_finish(&p);
 }
