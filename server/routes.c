@@ -71,5 +71,11 @@ const struct ist_route ist_routes[] = {
      .handle = ist_api_rollback_model},
     {"POST", C "/models/{model}:evaluate", "evaluateModel", IST_BODY_OPTIONAL_JSON, 8 * MIB,
      .handle = ist_api_evaluate_model},
+    {"POST", C "/models/{model}:caption", "captionModel", IST_BODY_JSON,
+     .handle = ist_api_caption_model},
+    {"POST", C "/models/{model}:render", "renderModel", IST_BODY_JSON,
+     .handle = ist_api_render_model},
+    {"POST", C "/models/{model}:reconstruct", "reconstructModel", IST_BODY_JSON,
+     .handle = ist_api_reconstruct_model},
 };
 const size_t ist_n_routes = sizeof(ist_routes) / sizeof(ist_routes[0]);
