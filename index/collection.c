@@ -81,7 +81,7 @@ static struct ist_collection *make(struct ist_store *store, sqlite3_stmt *st)
 	return c;
 }
 
-/* With store->lock held. A deleted one is let go, so that its name is free. */
+/* With store->lock held. */
 static struct ist_collection *look_up(struct ist_store *store, const char *name)
 {
 	for (size_t i = 0; i < store->n_collections; i++)
@@ -263,6 +263,22 @@ static void publish_delete(struct ist_store *store, struct ist_db *db, void *use
 	ist_generation_unref(old);
 }
 
+/* Out of the store's list; who still holds it may ask it, and hears that it is gone. */
+static void let_go(struct ist_collection *c)
+{
+	struct ist_store *store = c->store;
+	size_t at = 0;
+
+	pthread_mutex_lock(&store->lock);
+	while (at < store->n_collections && store->collections[at] != c)
+		at++;
+	if (at < store->n_collections) {
+		store->collections[at] = store->collections[--store->n_collections];
+		ist_collection_unref(c);
+	}
+	pthread_mutex_unlock(&store->lock);
+}
+
 enum ist_code ist_collection_delete(struct ist_collection *c, struct ist_err *err)
 {
 	enum ist_code code = ist_store_write(c->store, run_delete, publish_delete, c, 0, err);
@@ -270,6 +286,7 @@ enum ist_code ist_collection_delete(struct ist_collection *c, struct ist_err *er
 	if (code != IST_OK)
 		return code;
 	ist_cache_clear(c);
+	let_go(c);
 	ist_maintenance_want_clean(c->store);
 	return IST_OK;
 }

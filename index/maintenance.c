@@ -17,7 +17,7 @@
 #include "index/items.h"
 #include "index/live.h"
 
-enum { NICE = 10, BUILD_THREADS = 1 };
+enum { NICE = 10, BUILD_THREADS_MAX = 4 };
 
 struct ist_maintenance {
 	struct ist_store *store;
@@ -263,7 +263,7 @@ static void *maintenance_main(void *arg)
 	bool clean;
 
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
-	ist_threads_use(BUILD_THREADS);
+	ist_threads_use((int)IST_MAX(1, IST_MIN(sysconf(_SC_NPROCESSORS_ONLN), BUILD_THREADS_MAX)));
 	if (store->was_unclean) {
 		check(store);
 		ist_media_sweep(store);
