@@ -18,6 +18,15 @@
 #define OWN_MEMORY (256ULL << 20) /* program, libraries, heap that no picture sizes */
 #define BYTES_A_PIXEL 24	  /* the worst codec: coefficients, planes and result at once */
 
+#if defined(__SANITIZE_THREAD__)
+/* librsvg's libraries are not built with the sanitizer, so their locks are not seen. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "race:libfontconfig\nrace:libpango\nrace:libglib\nrace:librsvg\n";
+}
+#endif
+
 struct decoder {
 	uint8_t *memory;
 	uint64_t max_pixels;
