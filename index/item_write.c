@@ -20,6 +20,7 @@ struct prepared {
 	struct ist_facts facts;
 	uint8_t picture[IST_SHA256_SIZE];
 	bool pinned;
+	bool held;	      /* the picture's row was there before the old version let go of it */
 	int64_t old_row, row; /* results; 0: none */
 };
 
@@ -282,7 +283,7 @@ static enum ist_code add_media(struct ist_db *db, const struct ist_item *item,
 	code = ist_db_int(db, IST_SQL_MEDIA_EXISTS, 0, &known, err, "b", p->picture, size);
 	if (code != IST_OK || known != 0)
 		return code;
-	if (item->image.data == NULL)
+	if (item->image.data == NULL && !p->held)
 		return ist_fail_at(err, IST_NOT_FOUND, "/image/sha256", "no picture %s",
 				   item->image.sha256);
 	return ist_db_run(db, IST_SQL_MEDIA_ADD, err, "btiiii", p->picture, size, item->image.type,
@@ -389,7 +390,15 @@ static enum ist_code put_present(struct item_op *op, struct ist_db *db, struct i
 		write->status = IST_UNCHANGED;
 		return IST_OK;
 	}
-	if (there->row != 0)
+	p->held = false;
+	if (there->row != 0 && write->item->has_image) {
+		int64_t known;
+
+		code = ist_db_int(db, IST_SQL_MEDIA_EXISTS, 0, &known, err, "b", p->picture,
+				  (size_t)IST_SHA256_SIZE);
+		p->held = code == IST_OK && known != 0;
+	}
+	if (code == IST_OK && there->row != 0)
 		code = ist_item_remove(c->store, db, c->id, there->row, false, &op->counts,
 				       &op->released, err);
 	if (code == IST_OK)

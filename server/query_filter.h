@@ -4,6 +4,7 @@
 
 #include "index/filter.h"
 #include "server/http.h"
+#include "server/json.h"
 
 /* *ret NULL where there is none. */
 static inline enum ist_code ist_query_filter(struct ist_request *rq, struct ist_filter **ret,
@@ -16,7 +17,7 @@ static inline enum ist_code ist_query_filter(struct ist_request *rq, struct ist_
 		return IST_OK;
 	if (ist_filter_parse_text(text, ret, err) == IST_OK)
 		return IST_OK;
-	return ist_fail_at(err, IST_INVALID, "/filter", "%s", err->text);
+	return ist_err_in(err, "filter");
 }
 
 #endif
