@@ -1,7 +1,7 @@
 /*
  * The server: the socket, libmicrohttpd's threads, the list of connections with our own deadlines
  * (a suspended connection has none, and a trickle of bytes keeps the library's from ever ending),
- * and the order of stopping: quiesce, drain, resume every suspended connection, stop, close.
+ * and the order of stopping: refuse, drain until no connection is suspended, quiesce, stop, close.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -284,7 +284,6 @@ bool ist_http_is_stopping(const struct ist_http *http)
 void ist_http_quiesce(struct ist_http *http)
 {
 	atomic_store(&http->stopping, true);
-	MHD_quiesce_daemon(http->mhd);
 	pthread_mutex_lock(&http->lock);
 	for (struct ist_connection *c = http->connections; c != NULL; c = c->next)
 		if (c->exchange != NULL) {
@@ -323,6 +322,7 @@ void ist_http_destroy(struct ist_http *http)
 {
 	if (http == NULL)
 		return;
+	MHD_quiesce_daemon(http->mhd);
 	MHD_stop_daemon(http->mhd);
 	ist_workers_destroy(http->workers);
 	ist_workers_destroy(http->streams);

@@ -4,6 +4,7 @@
  * is read away first (within bounds), and a reply that is queued at the head closes the connection.
  */
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include "core/base/memory.h"
@@ -346,21 +347,39 @@ void ist_exchange_completed(void *cls, struct MHD_Connection *connection, void *
 	ist_exchange_unref(x);
 }
 
+/* As much of a file as the socket takes at once; the whole of it or the client sees it cut. */
+static void send_file(struct ist_exchange *x)
+{
+	uint64_t left = x->reply.fd_bytes;
+	ssize_t n = 1;
+	off_t at = 0;
+
+	while (left > 0 && n > 0) {
+		n = sendfile(x->on->fd, x->reply.fd, &at, left);
+		left -= n > 0 ? (uint64_t)n : 0;
+	}
+}
+
 void ist_exchange_cut(struct ist_exchange *x)
 {
+	struct ist_reply *re = &x->reply;
 	struct ist_buf out = {0};
 
-	if (x->on != NULL && x->reply.body.data != NULL && x->reply.next == NULL &&
-	    x->reply.fd < 0) {
-		ist_buf_printf(&out,
-			       "HTTP/1.1 %d Refused\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-			       "X-Request-Id: %s\r\nConnection: close\r\n\r\n",
-			       x->reply.status, x->reply.content_type, x->reply.body.len,
-			       x->request_id);
-		ist_buf_put(&out, x->reply.body.data, x->reply.body.len);
-		/* What does not fit into the socket's buffer is lost, as is the connection. */
-		if (send(x->on->fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
-			shutdown(x->on->fd, SHUT_WR);
-	}
+	if (x->on == NULL || re->next != NULL || re->status == 0)
+		return;
+	ist_buf_printf(&out, "HTTP/1.1 %d %s\r\n", re->status, re->status < 300 ? "OK" : "Refused");
+	ist_buf_printf(&out,
+		       "Content-Type: %s\r\nContent-Length: %llu\r\nX-Request-Id: %s\r\n"
+		       "Connection: close\r\n\r\n",
+		       re->content_type != NULL ? re->content_type : "text/plain",
+		       (unsigned long long)(re->fd >= 0 ? re->fd_bytes : re->body.len),
+		       x->request_id);
+	if (re->fd < 0 && re->body.data != NULL)
+		ist_buf_put(&out, re->body.data, re->body.len);
+	/* What does not fit into the socket's buffer is lost, as is the connection. */
+	if (send(x->on->fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)out.len &&
+	    re->fd >= 0)
+		send_file(x);
+	shutdown(x->on->fd, SHUT_WR);
 	ist_buf_finish(&out);
 }

@@ -17,7 +17,7 @@ IST_CHECKED enum ist_code ist_http_start(struct ist_daemon *daemon, struct ist_e
 /* "127.0.0.1:40123": what it really listens on. */
 const char *ist_http_address(const struct ist_http *http);
 
-/* No new connections; new requests on open ones are answered 503; uploads are cut. */
+/* New requests are answered 503 (also for /readyz), uploads are cut at a batch. */
 void ist_http_quiesce(struct ist_http *http);
 /* Waits for the requests under way until `deadline_us` of the monotonic clock, cuts the rest off.
  * False: a handler is still at work, and nothing may be taken away from under it. */
