@@ -19,8 +19,8 @@
 #define BLOCK 128      /* of the factorisations */
 #define SMALL 512      /* matrices up to this go to LAPACK whole */
 #define OVERSAMPLE 16  /* further columns of the subspace */
-#define MAX_ROUNDS 60  /* of subspace iteration */
-#define TOLERANCE 1e-9 /* relative change of the singular values that ends it */
+#define MAX_ROUNDS 20  /* of subspace iteration */
+#define TOLERANCE 1e-9 /* relative gain in what is caught that ends it */
 
 extern void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info);
 extern void dgesdd_(const char *jobz, const int *m, const int *n, double *a, const int *lda,
@@ -136,12 +136,12 @@ enum ist_code ist_cholesky(double *a, size_t n, const struct ist_train_hooks *ho
 enum ist_code ist_solve_lower(const double *l, size_t n, enum ist_trans t, double *b, size_t m,
 			      const struct ist_train_hooks *hooks, struct ist_err *err)
 {
-	size_t strips = (m + BLOCK - 1) / BLOCK;
+	size_t strips = (m + BLOCK - 1) / BLOCK, step = (size_t)omp_get_max_threads();
 	enum ist_code code = IST_OK;
 
-	/* A few strips of columns at a time, so that the poll comes often. */
-	for (size_t at = 0; at < strips && code == IST_OK; at += 8) {
-		size_t end = IST_MIN(at + 8, strips);
+	/* A strip of columns a thread at a time, so that the poll comes often. */
+	for (size_t at = 0; at < strips && code == IST_OK; at += step) {
+		size_t end = IST_MIN(at + step, strips);
 
 #pragma omp parallel for schedule(dynamic)
 		for (size_t s = at; s < end; s++) {
@@ -223,36 +223,45 @@ static enum ist_code orthonormal(double *y, size_t n, size_t k, const struct ist
 	return code;
 }
 
-static bool settled(const double *now, const double *before, size_t k)
-{
-	double change = 0;
-
-	for (size_t i = 0; i < k; i++)
-		change = fmax(change, fabs(now[i] - before[i]));
-	return change <= TOLERANCE * fmax(now[0], 1e-300);
-}
-
-/* One round: y = a v, orthonormal; b = y' a, whose decomposition turns y and v. */
+/* One round: y = a w, then w = a' y, both with orthonormal columns; core (width, width) = y' a w,
+ * which holds what the subspaces catch of a. */
 static enum ist_code subspace_round(const double *a, size_t m, size_t n, size_t width, double *y,
-				    double *v, double *s, const struct ist_train_hooks *hooks,
+				    double *w, double *core, const struct ist_train_hooks *hooks,
 				    struct ist_err *err)
 {
-	ist_autofree double *b = ist_alloc_raw(width * n, sizeof(double));
-	ist_autofree double *small = ist_alloc_raw(width * width, sizeof(double));
-	ist_autofree double *turned = ist_alloc_raw(m * width, sizeof(double));
+	ist_autofree double *image = ist_alloc_raw(n * width, sizeof(double));
 	enum ist_code code;
 
-	ist_gemm_f64(IST_PLAIN, IST_PLAIN, m, width, n, 1, a, v, 0, y);
+	ist_gemm_f64(IST_PLAIN, IST_PLAIN, m, width, n, 1, a, w, 0, y);
 	code = orthonormal(y, m, width, hooks, err);
 	if (code != IST_OK)
 		return code;
-	ist_gemm_f64(IST_TRANSPOSED, IST_PLAIN, width, n, m, 1, y, a, 0, b);
-	code = svd_small(b, width, n, width, small, s, v, err);
-	if (code != IST_OK)
-		return code;
-	ist_gemm_f64(IST_PLAIN, IST_PLAIN, m, width, width, 1, y, small, 0, turned);
-	memcpy(y, turned, m * width * sizeof(double));
-	return ist_check_stop(hooks, err);
+	ist_gemm_f64(IST_TRANSPOSED, IST_PLAIN, n, width, m, 1, a, y, 0, image);
+	memcpy(w, image, n * width * sizeof(double));
+	code = orthonormal(w, n, width, hooks, err);
+	if (code == IST_OK)
+		ist_gemm_f64(IST_TRANSPOSED, IST_PLAIN, width, width, n, 1, image, w, 0, core);
+	return code;
+}
+
+/* x (n, width) times the first k columns of turn (width, width): ret (n, k). */
+static void turn_columns(const double *x, size_t n, const double *turn, size_t width, size_t k,
+			 double *ret)
+{
+	ist_autofree double *turned = ist_alloc_raw(n * width, sizeof(double));
+
+	ist_gemm_f64(IST_PLAIN, IST_PLAIN, n, width, width, 1, x, turn, 0, turned);
+	for (size_t i = 0; i < n; i++)
+		memcpy(ret + i * k, turned + i * width, k * sizeof(double));
+}
+
+static double sum_of_squares(const double *a, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += a[i] * a[i];
+	return sum;
 }
 
 static enum ist_code svd_iterated(const double *a, size_t m, size_t n, size_t k, double *u,
@@ -262,8 +271,11 @@ static enum ist_code svd_iterated(const double *a, size_t m, size_t n, size_t k,
 	size_t width = IST_MIN(k + OVERSAMPLE, IST_MIN(m, n));
 	ist_autofree double *y = ist_alloc_raw(m * width, sizeof(double));
 	ist_autofree double *w = ist_alloc_raw(n * width, sizeof(double));
-	ist_autofree double *values = ist_alloc(width, sizeof(double));
-	ist_autofree double *before = ist_alloc(width, sizeof(double));
+	ist_autofree double *core = ist_alloc_raw(width * width, sizeof(double));
+	ist_autofree double *left = ist_alloc_raw(width * width, sizeof(double));
+	ist_autofree double *right = ist_alloc_raw(width * width, sizeof(double));
+	ist_autofree double *values = ist_alloc_raw(width, sizeof(double));
+	double caught = 0, before = -1;
 	enum ist_code code = IST_OK;
 	struct ist_rng rng;
 
@@ -271,19 +283,20 @@ static enum ist_code svd_iterated(const double *a, size_t m, size_t n, size_t k,
 	for (size_t i = 0; i < n * width; i++)
 		w[i] = ist_rng_normal(&rng);
 	for (int round = 0; round < MAX_ROUNDS && code == IST_OK; round++) {
-		code = subspace_round(a, m, n, width, y, w, values, hooks, err);
-		if (round > 0 && settled(values, before, k))
+		code = subspace_round(a, m, n, width, y, w, core, hooks, err);
+		caught = sum_of_squares(core, width * width);
+		if (caught - before <= TOLERANCE * caught)
 			break;
-		memcpy(before, values, width * sizeof(double));
+		before = caught;
 	}
-	for (size_t c = 0; c < k && code == IST_OK; c++) {
-		s[c] = values[c];
-		for (size_t i = 0; i < m; i++)
-			u[i * k + c] = y[i * width + c];
-		for (size_t i = 0; i < n; i++)
-			v[i * k + c] = w[i * width + c];
-	}
-	return code;
+	if (code == IST_OK)
+		code = svd_small(core, width, width, width, left, values, right, err);
+	if (code != IST_OK)
+		return code;
+	turn_columns(y, m, left, width, k, u);
+	turn_columns(w, n, right, width, k, v);
+	memcpy(s, values, k * sizeof(*s));
+	return ist_check_stop(hooks, err);
 }
 
 enum ist_code ist_svd_leading(const double *a, size_t m, size_t n, size_t k, double *u, double *s,

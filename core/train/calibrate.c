@@ -11,7 +11,7 @@
 #include "core/methods/linalg.h"
 #include "core/train/metrics.h"
 
-#define SAMPLE 1000 /* pairs of the sample; it is compared with itself */
+#define SAMPLE 500 /* pairs of the sample; it is compared with itself */
 #define MAX_STEPS 100
 #define BLOCK 128 /* queries between two polls */
 
