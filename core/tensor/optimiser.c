@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "core/base/memory.h"
-#include "core/tensor/gemm.h"
 
 #define BLOCK (128 * 1024) /* numbers of a block, about: half a megabyte of float */
 
@@ -66,8 +65,7 @@ static const ist_real *gradient_block(struct ist_weight *w, size_t first, size_t
 	if (!w->has_dense && w->n_products == 0)
 		memset(g, 0, rows * w->cols * sizeof(*g));
 	for (int i = 0; i < w->n_products; i++)
-		ist_gemm_rows(w->product[i].dy, w->rows, first, rows, w->product[i].x, w->cols,
-			      w->product[i].n, w->has_dense || i > 0 ? 1 : 0, g);
+		ist_weight_product_rows(w, &w->product[i], first, rows, w->has_dense || i > 0, g);
 	return g;
 }
 

@@ -13,6 +13,7 @@
 #include "core/tensor/gemm.h"
 #include "core/tensor/kernels.h"
 #include "core/tensor/op.h"
+#include "core/tensor/panel.h"
 
 #define ALIGN (64 / sizeof(ist_real)) /* numbers of a cache line */
 
@@ -140,24 +141,39 @@ ist_real *ist_weight_dense(struct ist_weight *w)
 	return w->gradient;
 }
 
+void ist_weight_product_rows(const struct ist_weight *w, const struct ist_product *p, size_t first,
+			     size_t rows, bool add, ist_real *c)
+{
+	if (!p->panels) {
+		ist_gemm_rows(p->dy, w->rows, first, rows, p->x, w->cols, p->n, add ? 1 : 0, c);
+		return;
+	}
+	for (size_t col = 0; col < w->cols; col += IST_PANEL)
+		ist_panel_multiply(p->dy + first * p->n, p->n, rows, p->x + col * p->n, p->n, add,
+				   c + col, w->cols, IST_MIN((size_t)IST_PANEL, w->cols - col));
+}
+
 /* Multiplies the products out into the dense part. */
 static void settle_products(struct ist_weight *w)
 {
 	for (int i = 0; i < w->n_products; i++) {
 		const struct ist_product *p = &w->product[i];
 
-		ist_gemm(true, false, w->rows, w->cols, p->n, p->dy, p->x, w->has_dense ? 1 : 0,
-			 w->gradient);
+		if (p->panels)
+			ist_weight_product_rows(w, p, 0, w->rows, w->has_dense, w->gradient);
+		else
+			ist_gemm(true, false, w->rows, w->cols, p->n, p->dy, p->x,
+				 w->has_dense ? 1 : 0, w->gradient);
 		w->has_dense = true;
 	}
 	w->n_products = 0;
 }
 
-void ist_weight_add_product(struct ist_weight *w, const ist_real *dy, const ist_real *x, size_t n)
+void ist_weight_add_product(struct ist_weight *w, const struct ist_product *product)
 {
 	if (w->n_products == IST_MAX_PRODUCTS)
 		settle_products(w);
-	w->product[w->n_products++] = (struct ist_product){.dy = dy, .x = x, .n = n};
+	w->product[w->n_products++] = *product;
 	w->has_gradient = true;
 }
 

@@ -22,10 +22,12 @@
 #define IST_MAX_DIMS 4
 #define IST_MAX_PRODUCTS 4
 
-/* dY (n, rows of the weight), X (n, cols of the weight) */
+/* dY (n, rows of the weight), X (n, cols of the weight); with `panels` dY is turned (rows, n) and
+ * X packed by ist_panel_pack. */
 struct ist_product {
 	const ist_real *dy, *x;
 	size_t n;
+	bool panels;
 };
 
 struct ist_weight {
@@ -72,7 +74,11 @@ struct ist_weight *ist_weights_find(const struct ist_weights *group, const char 
 /* Gradients. `clear` forgets; the others add a part; `settle` makes the dense part the whole. */
 void ist_weight_clear(struct ist_weight *w);
 ist_real *ist_weight_dense(struct ist_weight *w); /* to be added to */
-void ist_weight_add_product(struct ist_weight *w, const ist_real *dy, const ist_real *x, size_t n);
+void ist_weight_add_product(struct ist_weight *w, const struct ist_product *product);
+/* Rows first .. first + rows of a product, on the calling thread: c (rows, cols), added to with
+ * `add`. */
+void ist_weight_product_rows(const struct ist_weight *w, const struct ist_product *product,
+			     size_t first, size_t rows, bool add, ist_real *c);
 void ist_weight_settle(struct ist_weight *w);
 /* Frobenius norm squared; summed up anew only where the values changed since. */
 double ist_weight_squares(struct ist_weight *w);

@@ -140,7 +140,7 @@ static void test_many_products(void **state)
 
 	ist_weight_clear(w);
 	for (int i = 0; i < 3 * IST_MAX_PRODUCTS; i++)
-		ist_weight_add_product(w, dy, x, 1);
+		ist_weight_add_product(w, &(struct ist_product){.dy = dy, .x = x, .n = 1});
 	ist_weight_settle(w);
 	for (size_t i = 0; i < 6; i++)
 		assert_float_equal(w->gradient[i], 3 * IST_MAX_PRODUCTS * dy[i / 3] * x[i % 3],
