@@ -69,9 +69,10 @@ static void put_head(struct ist_buf *buf, const char *name, const char *type, co
 	ist_buf_printf(buf, "# HELP isthmus_%s %s\n# TYPE isthmus_%s %s\n", name, help, name, type);
 }
 
+/* What only grows has a name that ends in _total. */
 static void put_value(struct ist_buf *buf, const char *name, const char *help, double value)
 {
-	put_head(buf, name, "gauge", help);
+	put_head(buf, name, strstr(name, "_total") != NULL ? "counter" : "gauge", help);
 	ist_buf_printf(buf, "isthmus_%s %.17g\n", name, value);
 }
 

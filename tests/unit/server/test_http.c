@@ -553,6 +553,37 @@ static void what_was_read_is_not_sent_again(void **state)
 	assert_int_equal(r.len, 0);
 }
 
+/* The last test: requests are refused from here on, and an import is cut after its batch. */
+static void stopping_cuts_imports_at_a_batch(void **state)
+{
+	struct client *c = ist_alloc(1, sizeof(*c));
+	static struct reply r;
+
+	make_vectors("stop");
+	begin_import(c, "stop");
+	chunk(c, "{\"id\":\"a\",\"vectors\":{\"image\":[1,0]}}\n{\"id\":\"b\",");
+	wait_for_streams(1);
+	do
+		r = ask("GET /v1/collections/stop/items/a HTTP/1.1\r\n" HOST "\r\n");
+	while (r.status == 404);
+	ist_http_quiesce(daemon_.http);
+	r = ask("GET /readyz HTTP/1.1\r\n" HOST "\r\n");
+	assert_problem(&r, 503, "unavailable");
+	assert_string_not_equal(header(&r, "\r\nRetry-After"), "");
+	assert_int_equal(ask("GET /livez HTTP/1.1\r\n" HOST "\r\n").status, 200);
+	r = ask("GET /v1/collections HTTP/1.1\r\n" HOST "\r\n");
+	assert_problem(&r, 503, "unavailable");
+	wait_for_streams(0);
+	puts_(c, "0\r\n\r\n");
+	assert_true(get(c, &r, false));
+	assert_int_equal(r.status, 200);
+	assert_non_null(
+	    strstr(r.body, "{\"line\":1,\"id\":\"a\",\"status\":\"created\"}\n{\"error\":{"));
+	assert_non_null(strstr(r.body, "\"code\":\"unavailable\""));
+	close(c->fd);
+	free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -569,7 +600,8 @@ int main(void)
 	    cmocka_unit_test(a_pause_writes_what_came),
 	    cmocka_unit_test(a_client_that_leaves_is_forgotten),
 	    cmocka_unit_test(pages_of_a_list),
-	    cmocka_unit_test(what_was_read_is_not_sent_again)};
+	    cmocka_unit_test(what_was_read_is_not_sent_again),
+	    cmocka_unit_test(stopping_cuts_imports_at_a_batch)};
 
 	return cmocka_run_group_tests(tests, start, stop);
 }

@@ -6,6 +6,7 @@
 
 #include "core/base/memory.h"
 #include "server/http_path.h"
+#include "server/openapi_bytes.h"
 
 static void segments_are_decoded_once(void **state)
 {
@@ -79,6 +80,27 @@ static void every_route_is_found_by_its_own_pattern(void **state)
 				 &ist_routes[i]);
 		ist_arena_finish(&arena);
 	}
+}
+
+/* The contract and the table name the same operations, each once. */
+static void routes_are_the_contract(void **state)
+{
+	static const char key[] = "operationId: ";
+	const char *at = (const char *)ist_openapi_bytes, *end = at + ist_openapi_len;
+	size_t n = 0;
+
+	while ((at = memmem(at, (size_t)(end - at), key, strlen(key))) != NULL) {
+		size_t len, same = 0;
+
+		at += strlen(key);
+		len = (size_t)((const char *)memchr(at, '\n', (size_t)(end - at)) - at);
+		for (size_t i = 0; i < ist_n_routes; i++)
+			same += strlen(ist_routes[i].operation) == len &&
+				memcmp(ist_routes[i].operation, at, len) == 0;
+		assert_int_equal(same, 1);
+		n++;
+	}
+	assert_int_equal(n, ist_n_routes);
 }
 
 static void routes(void **state)
@@ -213,6 +235,7 @@ static void hosts_and_origins(void **state)
 }
 
 TEST_MAIN(cmocka_unit_test(segments_are_decoded_once), cmocka_unit_test(bad_segments_are_refused),
-	  cmocka_unit_test(every_route_is_found_by_its_own_pattern), cmocka_unit_test(routes),
+	  cmocka_unit_test(every_route_is_found_by_its_own_pattern),
+	  cmocka_unit_test(routes_are_the_contract), cmocka_unit_test(routes),
 	  cmocka_unit_test(no_routes), cmocka_unit_test(query_strings),
 	  cmocka_unit_test(hosts_and_origins))

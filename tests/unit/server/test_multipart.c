@@ -111,10 +111,12 @@ static void survives_every_cut_and_flip(void **state)
 		size_t n;
 
 		memcpy(copy, body, len);
-		(void)!ist_multipart_parse(TYPE, (struct ist_str){copy, i}, &arena, &parts, &n, &err);
+		(void)!ist_multipart_parse(TYPE, (struct ist_str){copy, i}, &arena, &parts, &n,
+					   &err);
 		if (i < len)
 			copy[i] ^= 0x55;
-		(void)!ist_multipart_parse(TYPE, (struct ist_str){copy, len}, &arena, &parts, &n, &err);
+		(void)!ist_multipart_parse(TYPE, (struct ist_str){copy, len}, &arena, &parts, &n,
+					   &err);
 		free(copy);
 		ist_arena_finish(&arena);
 	}
