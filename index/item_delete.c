@@ -61,6 +61,8 @@ static enum ist_code run_delete(struct ist_store *store, struct ist_db *db, void
 	for (size_t i = 0; code == IST_OK && i < op->rows->n; i++)
 		code = ist_item_remove(store, db, op->collection->id, op->rows->rows[i], true,
 				       &counts, &op->released, err);
+	if (code == IST_OK)
+		code = ist_released_settle(db, &op->released, err);
 	if (code == IST_OK && op->rows->n > 0)
 		code = ist_counts_apply(db, op->collection->id, &counts, err);
 	return code;

@@ -20,7 +20,6 @@ struct prepared {
 	struct ist_facts facts;
 	uint8_t picture[IST_SHA256_SIZE];
 	bool pinned;
-	bool held;	      /* the picture's row was there before the old version let go of it */
 	int64_t old_row, row; /* results; 0: none */
 };
 
@@ -226,19 +225,24 @@ void ist_released_drop(struct ist_store *store, struct ist_db *db, struct ist_re
 		ist_media_drop(store, db, released->list[i]);
 }
 
-/* The media row goes with its last item. */
-static enum ist_code release_media(struct ist_db *db, const uint8_t *picture,
-				   struct ist_released *released, struct ist_err *err)
+/* At the end of an operation, when what replaces an item is written: a picture that the new version
+ * still has must not lose its row in between. */
+enum ist_code ist_released_settle(struct ist_db *db, const struct ist_released *released,
+				  struct ist_err *err)
 {
 	size_t size = IST_SHA256_SIZE;
-	int64_t used;
-	enum ist_code code;
+	enum ist_code code = IST_OK;
 
-	code = ist_db_int(db, IST_SQL_PICTURE_IS_USED, 0, &used, err, "b", picture, size);
-	if (code != IST_OK || used != 0)
-		return code;
-	release_picture(released, picture);
-	return ist_db_run(db, IST_SQL_MEDIA_REMOVE, err, "b", picture, size);
+	for (size_t i = 0; code == IST_OK && i < released->n; i++) {
+		int64_t used;
+
+		code = ist_db_int(db, IST_SQL_PICTURE_IS_USED, 0, &used, err, "b",
+				  released->list[i], size);
+		if (code == IST_OK && used == 0)
+			code =
+			    ist_db_run(db, IST_SQL_MEDIA_REMOVE, err, "b", released->list[i], size);
+	}
+	return code;
 }
 
 enum ist_code ist_item_remove(struct ist_store *store, struct ist_db *db, int64_t collection,
@@ -266,8 +270,8 @@ enum ist_code ist_item_remove(struct ist_store *store, struct ist_db *db, int64_
 		code = ist_db_run(db, IST_SQL_TRIPLES_REMOVE, err, "it", collection, item.id);
 		counts->triples -= sqlite3_changes(db->sql);
 	}
-	if (code == IST_OK && item.has_image && ist_media_parse(item.image.sha256, picture))
-		code = release_media(db, picture, released, err);
+	if (item.has_image && ist_media_parse(item.image.sha256, picture))
+		release_picture(released, picture);
 	return code;
 }
 
@@ -283,7 +287,7 @@ static enum ist_code add_media(struct ist_db *db, const struct ist_item *item,
 	code = ist_db_int(db, IST_SQL_MEDIA_EXISTS, 0, &known, err, "b", p->picture, size);
 	if (code != IST_OK || known != 0)
 		return code;
-	if (item->image.data == NULL && !p->held)
+	if (item->image.data == NULL)
 		return ist_fail_at(err, IST_NOT_FOUND, "/image/sha256", "no picture %s",
 				   item->image.sha256);
 	return ist_db_run(db, IST_SQL_MEDIA_ADD, err, "btiiii", p->picture, size, item->image.type,
@@ -390,15 +394,7 @@ static enum ist_code put_present(struct item_op *op, struct ist_db *db, struct i
 		write->status = IST_UNCHANGED;
 		return IST_OK;
 	}
-	p->held = false;
-	if (there->row != 0 && write->item->has_image) {
-		int64_t known;
-
-		code = ist_db_int(db, IST_SQL_MEDIA_EXISTS, 0, &known, err, "b", p->picture,
-				  (size_t)IST_SHA256_SIZE);
-		p->held = code == IST_OK && known != 0;
-	}
-	if (code == IST_OK && there->row != 0)
+	if (there->row != 0)
 		code = ist_item_remove(c->store, db, c->id, there->row, false, &op->counts,
 				       &op->released, err);
 	if (code == IST_OK)
@@ -480,6 +476,8 @@ static enum ist_code run_items(struct ist_store *store, struct ist_db *db, void 
 		code = write_guarded(op, db, i, err);
 		changed |= op->prepared[i].row != 0 || op->prepared[i].old_row != 0;
 	}
+	if (code == IST_OK)
+		code = ist_released_settle(db, &op->released, err);
 	if (code == IST_OK && changed)
 		code = ist_counts_apply(db, op->collection->id, &op->counts, err);
 	return code;

@@ -58,11 +58,14 @@ IST_CHECKED enum ist_code ist_counts_apply(struct ist_db *db, int64_t collection
 					   const struct ist_counts *delta, struct ist_err *err);
 bool ist_item_has(const struct ist_item *item, enum ist_modality m);
 
-/* Pictures whose last item may be gone: dropped after the commit. */
+/* Pictures that an item no longer has. If it was the last one: settle removes their rows at the end
+ * of the operation, drop their files after the commit. */
 struct ist_released {
 	uint8_t (*list)[IST_SHA256_SIZE];
 	size_t n, cap;
 };
+IST_CHECKED enum ist_code
+ist_released_settle(struct ist_db *db, const struct ist_released *released, struct ist_err *err);
 void ist_released_finish(struct ist_released *released);
 void ist_released_drop(struct ist_store *store, struct ist_db *db, struct ist_released *released);
 

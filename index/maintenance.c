@@ -104,6 +104,8 @@ static enum ist_code run_purge(struct ist_store *store, struct ist_db *db, void 
 	for (size_t i = 0; code == IST_OK && i < n; i++)
 		code = ist_item_remove(store, db, purge->collection, rows[i], false, &counts,
 				       &purge->released, err);
+	if (code == IST_OK)
+		code = ist_released_settle(db, &purge->released, err);
 	if (code == IST_OK && n == 0)
 		code = purge_rest(db, purge->collection, err);
 	return code;

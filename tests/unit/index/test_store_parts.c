@@ -160,6 +160,7 @@ static void test_known_picture(void **state)
 	struct fixture *f = *state;
 	struct ist_err err = {0};
 	struct fixture_item item;
+	struct ist_item found;
 	struct ist_write write = {.item = &item.item};
 
 	put_picture(f, "a", "one picture");
@@ -174,6 +175,13 @@ static void test_known_picture(void **state)
 	assert_ist_ok(ist_items_write(f->c, &write, 1, &err));
 	assert_int_equal(write.status, IST_FAILED);
 	assert_int_equal(write.err.code, IST_NOT_FOUND);
+	/* An update may keep the picture that it alone has. */
+	item.item.label = "changed";
+	ist_sha256_hex("one picture", 11, item.item.image.sha256);
+	assert_ist_ok(ist_items_write(f->c, &write, 1, &err));
+	assert_int_equal(write.status, IST_UPDATED);
+	assert_ist_ok(ist_media_find(f->store, item.item.image.sha256, &f->arena, &found, &err));
+	assert_int_equal(found.image.width, 30);
 	/* The failed one left the old version as it was. */
 	assert_int_equal(open_picture(f, "one picture"), IST_OK);
 	assert_string_equal(fixture_search(f, 2, 5, NULL), "b");
