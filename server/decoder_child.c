@@ -33,6 +33,8 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Its pages come into being when they are touched: a limit of 100 megapixels costs nothing until
+ * such a picture comes, and fallocate gives its pages back after it. */
 static enum ist_code make_memory(struct ist_decoder_child *child, uint64_t max_pixels,
 				 struct ist_err *err)
 {
@@ -91,6 +93,7 @@ static int move_up(int fd)
 	return up;
 }
 
+/* The CPU limit outlasts everything that a well-behaved child is used for before it is replaced. */
 static enum ist_code start_process(struct ist_decoder_child *child, const char *program,
 				   uint64_t max_pixels, uint32_t timeout_ms, bool svg,
 				   struct ist_err *err)
@@ -114,7 +117,8 @@ static enum ist_code start_process(struct ist_decoder_child *child, const char *
 	return ist_fail_errno(err, "%s", program);
 }
 
-/* One message of `len` bytes until the deadline. */
+/* One message of exactly `len` bytes until the deadline. SEQPACKET keeps messages whole, and
+ * MSG_TRUNC tells their real length, so one of another size is nonsense, not a beginning. */
 static enum ist_code receive(struct ist_decoder_child *child, void *message, size_t len,
 			     int64_t deadline, struct ist_err *err)
 {
@@ -166,6 +170,7 @@ enum ist_code ist_decoder_child_start(struct ist_decoder_child *child, const cha
 	return IST_UNAVAILABLE;
 }
 
+/* SIGKILL, since a decoder has nothing to tidy up and may be beyond listening. */
 void ist_decoder_child_stop(struct ist_decoder_child *child)
 {
 	if (child->pid > 0) {
@@ -201,6 +206,7 @@ enum ist_code ist_decoder_child_ask(struct ist_decoder_child *child,
 	int64_t start = now_ms();
 	enum ist_code code;
 
+	/* Checked against input_size by the caller. */
 	memcpy(child->memory, data, request->len);
 	if (send(child->socket, request, sizeof(*request), MSG_NOSIGNAL) !=
 	    (ssize_t)sizeof(*request))
@@ -216,6 +222,7 @@ const uint8_t *ist_decoder_child_output(const struct ist_decoder_child *child)
 	return child->memory + child->input_size;
 }
 
+/* Punching holes is allowed under the seals, which only fix the size. */
 void ist_decoder_child_tidy(struct ist_decoder_child *child, uint64_t len_in, uint64_t len_out)
 {
 	int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;

@@ -48,6 +48,7 @@ struct ist_decoders {
 static const char *const types[] = {"image/jpeg", "image/png", "image/webp",   "image/gif",
 				    "image/tiff", "image/bmp", "image/svg+xml"};
 
+/* The constant of that name, so that no string of the child's goes further; NULL for any other. */
 static const char *known_type(const char *type)
 {
 	for (size_t i = 0; i < IST_COUNT(types); i++) {
@@ -57,6 +58,7 @@ static const char *known_type(const char *type)
 	return NULL;
 }
 
+/* Never 0, which marks a free entry. */
 static int64_t now_s(void)
 {
 	struct timespec t;
@@ -78,6 +80,7 @@ struct ist_decoders *ist_decoders_create(const struct ist_decoders_options *opti
 	return d;
 }
 
+/* Nobody may be decoding any more; idle children are killed, which harms nothing. */
 void ist_decoders_destroy(struct ist_decoders *d)
 {
 	if (d == NULL)
@@ -113,6 +116,7 @@ static struct slot *free_slot(struct ist_decoders *d, bool svg)
 	return found;
 }
 
+/* Blocks until a slot of its kind is free. Nobody holds two, so nobody waits in a circle. */
 static struct slot *take(struct ist_decoders *d, bool svg)
 {
 	struct slot *slot;
@@ -125,6 +129,7 @@ static struct slot *take(struct ist_decoders *d, bool svg)
 	return slot;
 }
 
+/* What happened to the child meanwhile is seen by the next taker through the lock. */
 static void give_back(struct ist_decoders *d, struct slot *slot)
 {
 	pthread_mutex_lock(&d->lock);
@@ -175,6 +180,7 @@ static enum ist_code ready_child(struct ist_decoders *d, struct slot *slot, bool
 	return code;
 }
 
+/* Whether these bytes brought down a child within the hour. */
 static bool is_refused(struct ist_decoders *d, const void *data, size_t len)
 {
 	uint8_t sha256[IST_SHA256_SIZE];
@@ -215,6 +221,8 @@ static bool may_be_svg(const uint8_t *data, size_t len)
 	return at < len && data[at] == '<';
 }
 
+/* A scaled picture is never larger than its original, nor than was asked; pixels fill exactly their
+ * measures. The products are of 32-bit numbers in 64 bits. */
 static bool sizes_fit(const struct ist_decoders *d, const struct ist_decode_request *request,
 		      const struct ist_decode_answer *a)
 {
@@ -259,6 +267,7 @@ static enum ist_code blame(struct ist_decoders *d, struct slot *slot, const void
 	return ist_fail(err, IST_IMAGE_UNDECODABLE, "the picture could not be decoded: %s", why);
 }
 
+/* One conversation. A failure of the child's is the picture's: it is the only input there is. */
 static enum ist_code ask(struct ist_decoders *d, struct slot *slot,
 			 const struct ist_decode_request *request, const void *data, bool svg,
 			 struct ist_decode_answer *answer, struct ist_err *err)
@@ -281,6 +290,7 @@ static enum ist_code ask(struct ist_decoders *d, struct slot *slot,
 	return IST_OK;
 }
 
+/* What can be refused without a child. */
 static enum ist_code check_input(struct ist_decoders *d, const void *data, size_t len,
 				 struct ist_err *err)
 {

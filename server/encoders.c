@@ -26,6 +26,7 @@ struct ist_encoders {
 	size_t n;
 };
 
+/* The pointer is good until the next row is added. */
 static struct row *add_row(struct ist_encoders *e, const char *name)
 {
 	e->rows = ist_resize(e->rows, e->n + 1, sizeof(*e->rows));
@@ -81,6 +82,7 @@ static int compare(const void *a, const void *b)
 	return rank(x) != rank(y) ? rank(x) - rank(y) : strcmp(x->name, y->name);
 }
 
+/* A folder that cannot be read is as one that is not there: the built-in encoders remain. */
 struct ist_encoders *ist_encoders_create(const char *folder)
 {
 	struct ist_encoders *e = ist_alloc(1, sizeof(*e));
@@ -168,6 +170,7 @@ enum ist_code ist_encoders_get(struct ist_encoders *e, const char *name,
 		return fail_unknown(e, name, err);
 	if (row->arch == NULL)
 		return ist_fail(err, IST_CORRUPT, "%s", row->error);
+	/* Rows do not move after creation, so finding one needs no lock. */
 	pthread_mutex_lock(&e->lock);
 	if (row->open == NULL)
 		code = ist_encoder_open(row->name, row->folder, &row->open, err);

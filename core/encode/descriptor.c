@@ -103,6 +103,7 @@ static struct oklab to_oklab(const struct tables *t, const uint8_t *p)
 	};
 }
 
+/* JPEG's ringing around a cut-out reaches a few levels below 255. */
 static bool is_white(const uint8_t *p)
 {
 	return p[0] >= WHITE && p[1] >= WHITE && p[2] >= WHITE;
@@ -162,6 +163,7 @@ static struct ist_pixels cut_out(const struct ist_pixels *p, struct rect r, stru
 	return (struct ist_pixels){(uint32_t)side, (uint32_t)side, rgb};
 }
 
+/* A copy in the arena at another size. */
 static struct ist_pixels scaled(const struct ist_pixels *p, uint32_t width, uint32_t height,
 				struct ist_arena *arena)
 {
@@ -256,6 +258,7 @@ static void put_colour(float *bins, struct oklab c, float w)
 	}
 }
 
+/* (N_COLOURS): shares of the foreground's pixels. */
 static void block_colours(const struct view *v, struct ist_arena *arena, float *x)
 {
 	for (size_t i = 0; i < SIDE * SIDE; i++) {
@@ -308,6 +311,8 @@ static void orientations(const float *plane, size_t side, float *x)
 	}
 }
 
+/* (1 + 4 + 16, N_ANGLES): fine cells first, summed up into quarters and the whole, weighted so that
+ * each level has about the same length. */
 static void block_edges(const struct view *v, struct ist_arena *arena, float *x)
 {
 	float *plane = ist_arena_alloc(arena, SIDE * SIDE, sizeof(*plane));
@@ -325,6 +330,7 @@ static void block_edges(const struct view *v, struct ist_arena *arena, float *x)
 	}
 }
 
+/* (16, N_ANGLES) of a plane of BLUR_SIDE: sums of 4 x 4 pixels, whose scale the norm takes away. */
 static void block_contours(const struct view *v, struct ist_arena *arena, float *x)
 {
 	const size_t step = SIDE / BLUR_SIDE;
@@ -335,6 +341,7 @@ static void block_contours(const struct view *v, struct ist_arena *arena, float 
 	orientations(plane, BLUR_SIDE, x);
 }
 
+/* (MASK_CELLS, MASK_CELLS): all equal for a photo, which has no ground. */
 static void block_mask(const struct view *v, struct ist_arena *arena, float *x)
 {
 	const size_t cell = SIDE / MASK_CELLS;

@@ -23,6 +23,7 @@ const struct ist_encoder_arch *const ist_encoder_archs[] = {
     NULL,
 };
 
+/* Built-ins and those of folders are two name spaces: a folder cannot pose as a built-in. */
 static const struct ist_encoder_arch *find_arch(const char *name, bool needs_folder)
 {
 	for (const struct ist_encoder_arch *const *a = ist_encoder_archs; *a != NULL; a++) {
@@ -43,6 +44,7 @@ static void list_archs(struct ist_buf *list)
 		ist_buf_puts(list, "none");
 }
 
+/* Names the file that is missing and what it is for: people copy half a folder. */
 static enum ist_code need_file(const char *folder, const char *name, const char *what,
 			       struct ist_err *err)
 {
@@ -93,6 +95,7 @@ static const char *base_name(const char *path)
 	return slash != NULL ? slash + 1 : path;
 }
 
+/* A failed open is closed like a whole one: `close` takes a half-made state. */
 enum ist_code ist_encoder_open(const char *name, const char *folder, struct ist_encoder **ret,
 			       struct ist_err *err)
 {
@@ -163,6 +166,8 @@ static enum ist_code check_feature(const struct ist_encoder *encoder, const floa
 			       encoder->name);
 }
 
+/* The arena is reset at the start and not at the end: what a call left stays readable to a
+ * debugger, and an error path needs no tidying. */
 enum ist_code ist_encoder_image(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
 				const struct ist_pixels *pixels, float *ret, struct ist_err *err)
 {

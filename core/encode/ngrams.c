@@ -53,6 +53,8 @@ static void count(float *x, uint64_t h, enum kind kind)
 	x[column(h, kind)] += 1;
 }
 
+/* The borders are counted as characters of the word, so that "cat" begins and ends somewhere and a
+ * single ideograph still makes one run of three. The hash is carried on from length to length. */
 static void count_characters(float *x, struct ist_codepoints word)
 {
 	size_t n = word.len + 2;
@@ -91,6 +93,7 @@ static void count_rest(float *x, struct ist_codepoints text)
 	count(x, hash(hash_start(EMPTY), text.data, text.len), EMPTY);
 }
 
+/* x: (DIM). Pairs are formed within one form: written with written, bare with bare. */
 static enum ist_code encode_text(struct ist_str text, struct ist_arena *arena, float *x,
 				 struct ist_err *err)
 {

@@ -50,6 +50,7 @@ struct taps {
 	int32_t *weights; /* (n_out, width) */
 };
 
+/* Taps that would lie outside the picture are cut off, and the rest made to sum to 1 again. */
 static void fill_pixel(struct taps *taps, enum ist_filter filter, uint32_t i, uint32_t n_in,
 		       double scale)
 {
@@ -74,6 +75,7 @@ static void fill_pixel(struct taps *taps, enum ist_filter filter, uint32_t i, ui
 	taps->n[i] = n;
 }
 
+/* All output pixels of one axis. The arena's memory is zeroed, so unused taps weigh nothing. */
 static struct taps make_taps(enum ist_filter filter, uint32_t n_in, uint32_t n_out,
 			     struct ist_arena *arena)
 {
@@ -89,6 +91,7 @@ static struct taps make_taps(enum ist_filter filter, uint32_t n_in, uint32_t n_o
 	return taps;
 }
 
+/* The sum starts at one half, so the shift rounds; a cubic overshoots on both sides. */
 static inline uint8_t clip(int32_t sum)
 {
 	sum >>= PRECISION;
@@ -114,7 +117,8 @@ static void across(const struct taps *taps, const uint8_t *in, uint32_t n_out, u
 	}
 }
 
-/* All rows: (height_in, stride) -> (n_out, stride); `sums` is (stride) of scratch. */
+/* All rows: (height_in, stride) -> (n_out, stride); `sums` is (stride) of scratch. Whole rows are
+ * added up, tap after tap, which the compiler turns into vector code. */
 static void down(const struct taps *taps, const uint8_t *in, size_t stride, uint32_t n_out,
 		 uint8_t *out, int32_t *sums)
 {
@@ -147,6 +151,7 @@ void ist_fit(uint32_t width, uint32_t height, uint32_t side, uint32_t *ret_width
 	*ret_height = IST_MAX((uint32_t)(((uint64_t)height * side + longer / 2) / longer), 1);
 }
 
+/* Sides that stay as they are cost no pass: a picture of the right size is copied. */
 void ist_resample(const struct ist_pixels *from, enum ist_filter filter, uint32_t width,
 		  uint32_t height, uint8_t *ret, struct ist_arena *arena)
 {

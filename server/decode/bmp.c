@@ -20,12 +20,14 @@ struct bmp {
 	uint32_t masks[4];	      /* red, green, blue, alpha */
 };
 
+/* "BM" alone begins many a text: the reserved bytes and the header's size are looked at too. */
 static bool sniff(const uint8_t *data, size_t len)
 {
 	return len >= FILE_HEADER + 12 && data[0] == 'B' && data[1] == 'M' && data[6] == 0 &&
 	       data[7] == 0 && data[15] == 0 && data[16] == 0 && data[17] == 0;
 }
 
+/* Little-endian numbers; what lies behind the end of the file reads as 0. */
 static uint32_t get16(const struct bmp *b, size_t at)
 {
 	const uint8_t *p = b->picture->data + at;
@@ -47,6 +49,7 @@ static bool is_one_of(uint32_t v, const uint32_t *all, size_t n)
 	return false;
 }
 
+/* Which depth goes with which compression. */
 static bool check_kind(const struct bmp *b)
 {
 	static const struct {
@@ -81,6 +84,7 @@ static void read_masks(struct bmp *b, uint32_t header)
 	    header >= 56 || b->compression == ALPHA_FIELDS ? get32(b, FILE_HEADER + 52) : 0;
 }
 
+/* Windows grew the header four times; all that matters here is in the first 56 bytes of any. */
 static bool read_header(struct bmp *b)
 {
 	uint32_t header = get32(b, FILE_HEADER);
@@ -120,6 +124,7 @@ static uint8_t *row_of(const struct bmp *b, uint32_t y)
 	return p->rgb + (size_t)(b->top_down ? y : p->height - 1 - y) * p->width * 3;
 }
 
+/* Entries that the palette or the file does not have stay black. */
 static void put_index(const struct bmp *b, uint32_t index, uint8_t *to)
 {
 	size_t at = b->palette + index * b->palette_step;
@@ -143,6 +148,7 @@ static uint32_t field(uint32_t v, uint32_t mask)
 	return (uint32_t)(((uint64_t)((v & mask) >> shift) * 255 + top / 2) / top);
 }
 
+/* A mask is any run of bits: 565 and 555 are only the usual ones. */
 static void put_fields(const struct bmp *b, uint32_t v, uint8_t *to)
 {
 	uint32_t a = b->masks[3] != 0 ? field(v, b->masks[3]) : 255;
@@ -151,6 +157,7 @@ static void put_fields(const struct bmp *b, uint32_t v, uint8_t *to)
 		to[c] = ist_on_white(field(v, b->masks[c]), a);
 }
 
+/* The caller has checked that the row is in the file. */
 static void put_row(const struct bmp *b, const uint8_t *from, uint8_t *to)
 {
 	size_t at = (size_t)(from - b->picture->data);
@@ -191,6 +198,7 @@ struct pen {
 	uint32_t x, y;
 };
 
+/* One pixel at the pen, if that is inside; the pen moves on in any case. */
 static void put_run(const struct bmp *b, struct pen *pen, uint32_t index)
 {
 	if (pen->x < b->picture->width && pen->y < b->picture->height)
@@ -253,6 +261,7 @@ static size_t step_run(const struct bmp *b, struct pen *pen, size_t at)
 	return at + (v == 2 ? 4 : 2);
 }
 
+/* Runs may end early or jump: what they never reach has the palette's first colour. */
 static bool read_runs(struct bmp *b)
 {
 	const struct ist_decoding *p = b->picture;

@@ -11,8 +11,9 @@
 #include "core/encode/resample.h"
 #include "server/decode/codec.h"
 
-#define MAX_SIDE 0xFFFFFF
+#define MAX_SIDE 0xFFFFFF /* keeps every product of two sides far from 64 bits */
 
+/* In the order of how often they are met; SVG is chosen by the kind of child, not by sniffing. */
 static const struct ist_codec *const codecs[] = {
     &ist_codec_jpeg, &ist_codec_png,  &ist_codec_webp,
     &ist_codec_gif,  &ist_codec_tiff, &ist_codec_bmp,
@@ -58,6 +59,8 @@ bool ist_decoding_size(struct ist_decoding *p, uint64_t width, uint64_t height)
 	return true;
 }
 
+/* Zeroed, so that a codec that skips a part of a damaged picture shows nothing of the one before.
+ */
 void *ist_decoding_scratch(struct ist_decoding *p, size_t n, size_t size)
 {
 	void *memory = calloc(n > 0 ? n : 1, size);
@@ -94,6 +97,7 @@ struct walk {
 	ptrdiff_t start, dx, dy;
 };
 
+/* EXIF's eight: 1 to 4 keep the sides, 5 to 8 exchange them. w and h are those stored. */
 static struct walk walk_of(uint32_t orientation, ptrdiff_t w, ptrdiff_t h)
 {
 	switch (orientation) {
@@ -124,6 +128,7 @@ static void swap_sides(uint32_t *width, uint32_t *height)
 	*height = w;
 }
 
+/* Writes rows in order and reads across: the other way round would be as many cache misses. */
 bool ist_decoding_orient(struct ist_decoding *p)
 {
 	struct walk walk = walk_of(p->orientation, p->rgb_width, p->rgb_height);
@@ -173,11 +178,13 @@ bool ist_decoding_fit(struct ist_decoding *p)
 	return true;
 }
 
+/* Scaling comes first: turning is then done on the small picture. */
 static bool decode_upright(struct ist_decoding *p, const struct ist_codec *codec)
 {
 	return codec->decode(p) && ist_decoding_fit(p) && ist_decoding_orient(p);
 }
 
+/* Puts the result into the shared memory and its measures into the answer. */
 static void answer_pixels(struct ist_decoding *p, uint32_t want, uint8_t *out, size_t out_size,
 			  struct ist_decode_answer *answer)
 {
@@ -205,6 +212,7 @@ void ist_decode(const struct ist_decode_request *request, const uint8_t *data, b
 	struct ist_decoding p = {
 	    .data = data, .len = request->len, .side = request->side, .max_pixels = max_pixels};
 
+	/* The whole struct is set: it goes to the daemon with every byte of padding. */
 	*answer = (struct ist_decode_answer){.magic = IST_DECODE_MAGIC};
 	if (codec == NULL)
 		ist_decoding_fail(&p, "not a picture in a known format (JPEG, PNG, WebP, GIF, "

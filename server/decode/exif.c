@@ -6,6 +6,7 @@
 #define TAG_ORIENTATION 0x0112
 #define TYPE_SHORT 3
 
+/* Every read is checked against the length: offsets in EXIF point wherever their writer wanted. */
 struct reader {
 	const uint8_t *data;
 	size_t len;
@@ -43,6 +44,7 @@ uint32_t ist_exif_orientation(const uint8_t *data, size_t len)
 	r.big = r.data[0] == 'M';
 	if (!read32(&r, 4, &directory) || !read16(&r, directory, &n))
 		return 1;
+	/* n is at most 65,535 and each turn reads ahead of itself: this ends. */
 	for (size_t at = (size_t)directory + 2; n > 0; n--, at += 12) {
 		if (!read16(&r, at, &tag) || !read16(&r, at + 2, &type) ||
 		    !read16(&r, at + 8, &value))

@@ -8,6 +8,7 @@
 
 #include "server/decode/codec.h"
 
+/* The file as giflib reads it. */
 struct source {
 	const uint8_t *data;
 	size_t len, at;
@@ -18,6 +19,7 @@ static bool sniff(const uint8_t *data, size_t len)
 	return len >= 6 && (memcmp(data, "GIF87a", 6) == 0 || memcmp(data, "GIF89a", 6) == 0);
 }
 
+/* Short at the end, which giflib takes for an error where it wanted more. */
 static int on_read(GifFileType *gif, GifByteType *to, int n)
 {
 	struct source *s = gif->UserData;
@@ -62,6 +64,8 @@ static bool find_picture(GifFileType *gif, int *transparent)
 	}
 }
 
+/* Transparent pixels stay white; what lies outside the canvas is left out, since nothing in the
+ * format makes a picture's place fit its canvas. */
 static void put_line(struct ist_decoding *p, const GifFileType *gif, size_t y,
 		     const GifByteType *line, int transparent)
 {
@@ -80,6 +84,7 @@ static void put_line(struct ist_decoding *p, const GifFileType *gif, size_t y,
 	}
 }
 
+/* Interlaced pictures come in four passes; the tables are where each starts and its step. */
 static bool read_lines(struct ist_decoding *p, GifFileType *gif, GifByteType *line, int transparent)
 {
 	static const struct {
@@ -101,6 +106,8 @@ static bool read_lines(struct ist_decoding *p, GifFileType *gif, GifByteType *li
 	return true;
 }
 
+/* The sizes are checked before anything is allocated: the canvas by its pixels, and the picture's
+ * own width by the format, which has 16 bits for it. */
 static bool decode_first(struct ist_decoding *p, GifFileType *gif)
 {
 	int transparent = NO_TRANSPARENT_COLOR;

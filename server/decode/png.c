@@ -10,6 +10,7 @@
 
 #include "server/decode/codec.h"
 
+/* Everything of one decode; libpng leaves by longjmp (see jpeg.c). */
 struct session {
 	struct ist_decoding *picture;
 	size_t at; /* in the file */
@@ -31,10 +32,12 @@ static void on_error(png_structp png, png_const_charp text)
 	png_longjmp(png, 1);
 }
 
+/* Warnings are about things that do not matter to the pixels. */
 static void on_warning(png_structp png, png_const_charp text)
 {
 }
 
+/* libpng checks every length against its own limits, not against the file's end. */
 static void on_read(png_structp png, png_bytep to, size_t n)
 {
 	struct session *s = png_get_io_ptr(png);
@@ -106,6 +109,7 @@ static bool read_rows(struct session *s, int channels)
 	return true;
 }
 
+/* The order is libpng's: header, checks, transforms, rows, the rest. */
 static bool run(struct session *s)
 {
 	struct ist_decoding *p = s->picture;
@@ -123,6 +127,7 @@ static bool run(struct session *s)
 		return ist_decoding_fail(p, "PNG: unexpected channels");
 	if (!ist_decoding_alloc(p, p->width, p->height) || !read_rows(s, channels))
 		return false;
+	/* A file that lost its end lost no pixels by that, yet it was cut: it is refused. */
 	png_read_end(s->png, s->info);
 	read_orientation(p);
 	return true;

@@ -22,6 +22,7 @@ struct viewport {
 	double x, y, width, height;
 };
 
+/* The calls, under names of our own; objects are void pointers, gboolean is int. */
 static struct {
 	void *(*handle)(const uint8_t *data, size_t len, void **error);
 	void (*dpi)(void *handle, double dpi);
@@ -74,7 +75,8 @@ static bool sniff(const uint8_t *data, size_t len)
 	return false;
 }
 
-/* The size in pixels, or that of the viewBox. */
+/* The size in pixels, or that of the viewBox where lengths are missing or in percent. A drawing has
+ * no pixels of its own, but one that claims a million a side is refused like any other picture. */
 static bool read_size(struct ist_decoding *p, void *handle)
 {
 	double width = 0, height = 0, lengths[2][2] = {{0}};
@@ -144,6 +146,8 @@ static bool draw(struct ist_decoding *p, void *handle)
 	return p->rgb != NULL;
 }
 
+/* References to other files lead nowhere: the data has no base address, and no file can be opened.
+ */
 static bool decode(struct ist_decoding *p)
 {
 	void *error = NULL, *handle;
@@ -161,6 +165,7 @@ static bool decode(struct ist_decoding *p)
 	return good;
 }
 
+/* RTLD_NOW: nothing may be looked up later, when the library's files are out of reach. */
 bool ist_svg_load(void)
 {
 	static const char first[] =

@@ -15,6 +15,8 @@
 #define QUALITY 85
 #define N_SLOTS 1024 /* a power of two, at least four times the colours */
 
+/* Colours in the order they were met, and a hash table from colour to place with open addressing.
+ * Counting ends at the 257th colour, so a photo costs a few rows of it. */
 struct palette {
 	uint32_t n;
 	png_color colours[256];
@@ -55,6 +57,7 @@ static bool index_all(const struct ist_decoding *p, struct palette *palette, uin
 	return true;
 }
 
+/* Where a thumbnail is written: the shared memory, which must not be overrun. */
 struct sink {
 	struct ist_decoding *picture;
 	uint8_t *out;
@@ -69,6 +72,7 @@ static void on_png_error(png_structp png, png_const_charp text)
 	png_longjmp(png, 1);
 }
 
+/* libpng writes piece by piece; running out of room is an error like any other. */
 static void on_png_write(png_structp png, png_bytep data, size_t n)
 {
 	struct sink *sink = png_get_io_ptr(png);
@@ -83,6 +87,7 @@ static void on_png_flush(png_structp png)
 {
 }
 
+/* The length, or 0 where on_png_error jumped back. */
 static size_t write_png(struct sink *sink, const struct palette *palette, const uint8_t *indices)
 {
 	const struct ist_decoding *p = sink->picture;
@@ -104,6 +109,7 @@ static size_t write_png(struct sink *sink, const struct palette *palette, const 
 	return p->status == IST_DECODE_OK ? sink->len : 0;
 }
 
+/* As in jpeg.c: what must be freed is not in locals. */
 struct jpeg_session {
 	struct jpeg_error_mgr errors; /* first: libjpeg hands this back */
 	struct jpeg_compress_struct jpeg;
@@ -133,7 +139,7 @@ static void compress(struct jpeg_session *s)
 	jpeg->in_color_space = JCS_RGB;
 	jpeg_set_defaults(jpeg);
 	jpeg_set_quality(jpeg, QUALITY, TRUE);
-	jpeg->optimize_coding = TRUE;
+	jpeg->optimize_coding = TRUE; /* a tenth smaller, for a millisecond once */
 	jpeg_start_compress(jpeg, TRUE);
 	while (jpeg->next_scanline < jpeg->image_height) {
 		uint8_t *row =
@@ -144,6 +150,7 @@ static void compress(struct jpeg_session *s)
 	jpeg_finish_compress(jpeg);
 }
 
+/* libjpeg grows its own buffer; it is copied once its length is known. */
 static size_t write_jpeg(struct sink *sink)
 {
 	struct jpeg_session s = {.picture = sink->picture};

@@ -10,11 +10,14 @@
 
 #include "server/decode/codec.h"
 
+/* The file as libtiff reads it; mapped as a whole where libtiff asks for that. */
 struct source {
 	struct ist_decoding *picture;
 	uint64_t at;
 };
 
+/* Both byte orders, classic and BigTIFF. Camera raw files look the same: their first page is a
+ * preview, which is what one wants of them. */
 static bool sniff(const uint8_t *data, size_t len)
 {
 	static const char heads[4][4] = {"II*\0", "MM\0*", "II+\0", "MM\0+"};
@@ -26,6 +29,7 @@ static bool sniff(const uint8_t *data, size_t len)
 	return false;
 }
 
+/* A seek may have gone anywhere: reading from beyond the end gives nothing. */
 static tmsize_t on_read(thandle_t user, void *to, tmsize_t n)
 {
 	struct source *s = user;
@@ -81,6 +85,7 @@ static void on_unmap(thandle_t user, void *base, toff_t size)
 {
 }
 
+/* The first error is the cause; ist_decoding_fail keeps it. */
 static void on_error(thandle_t user, const char *module, const char *format, va_list args)
 {
 	struct source *s = user;
@@ -108,6 +113,7 @@ static void put_pixels(struct ist_decoding *p, const uint32_t *abgr)
 	}
 }
 
+/* libtiff allocates by what strips and tiles claim; the process's memory limit bounds that. */
 static bool decode_page(struct ist_decoding *p, TIFF *tiff)
 {
 	uint32_t width = 0, height = 0, *abgr;
@@ -120,6 +126,7 @@ static bool decode_page(struct ist_decoding *p, TIFF *tiff)
 	TIFFGetFieldDefaulted(tiff, TIFFTAG_ORIENTATION, &orientation);
 	if (!ist_decoding_size(p, width, height))
 		return false;
+	/* Says in words what the interface cannot do: floating point, strange sample counts. */
 	if (!TIFFRGBAImageOK(tiff, reason))
 		return ist_decoding_fail(p, "TIFF: %.120s", reason);
 	abgr = ist_decoding_scratch(p, (size_t)width * height, sizeof(*abgr));

@@ -15,6 +15,7 @@ static bool sniff(const uint8_t *data, size_t len)
 	return len >= 12 && memcmp(data, "RIFF", 4) == 0 && memcmp(data + 8, "WEBP", 4) == 0;
 }
 
+/* Only the extended format has chunks besides the picture. */
 static void read_orientation(WebPDemuxer *demux, struct ist_decoding *p)
 {
 	WebPChunkIterator chunk;
@@ -65,6 +66,7 @@ static bool decode_part(struct ist_decoding *p, const WebPIterator *frame)
 	return p->rgb != NULL;
 }
 
+/* The canvas is checked first, as the demuxer reads it, before libwebp allocates anything. */
 static bool decode_frame(struct ist_decoding *p, WebPDemuxer *demux)
 {
 	WebPIterator frame;
@@ -84,6 +86,7 @@ static bool decode_frame(struct ist_decoding *p, WebPDemuxer *demux)
 	return good;
 }
 
+/* The demuxer refuses a file that is shorter than it claims. */
 static bool decode(struct ist_decoding *p)
 {
 	WebPData data = {p->data, p->len};
