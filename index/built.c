@@ -152,6 +152,7 @@ static enum ist_code take_rows(struct ist_built *built, struct ist_db *db, struc
 	return code;
 }
 
+/* The log is taken whole and emptied: the next catching up starts after it. */
 static void replay_kills(struct ist_built *built, struct ist_collection *c)
 {
 	struct ist_kill_log *log = built->kills;
@@ -213,6 +214,7 @@ static enum ist_code newest(struct ist_db *db, struct ist_collection *c, int64_t
 	return ist_db_int(db, IST_SQL_GENERATION_NEWEST, 0, ret_id, err, "ii", c->id, model);
 }
 
+/* Files cover rows <= base_row, some of which have gone since. */
 static enum ist_code load_files(struct ist_built *built, struct ist_db *db,
 				struct ist_collection *c, struct ist_model *model, int64_t id,
 				struct ist_err *err)
@@ -233,6 +235,7 @@ static enum ist_code load_files(struct ist_built *built, struct ist_db *db,
 	return IST_OK;
 }
 
+/* Damaged files are no error: all is embedded again, searched exactly, and merged later. */
 enum ist_code ist_built_load(struct ist_built *built, struct ist_collection *c, int64_t model,
 			     struct ist_err *err)
 {
@@ -305,6 +308,8 @@ static bool must_stop(void *user)
 	       (s->hooks != NULL && s->hooks->stop != NULL && s->hooks->stop(s->hooks->user));
 }
 
+/* Rows that come while the index is built are caught up after it, before the writer is
+ * troubled. */
 enum ist_code ist_built_make(struct ist_built *built, struct ist_collection *c, int64_t model,
 			     const struct ist_train_hooks *hooks, struct ist_err *err)
 {
@@ -331,6 +336,7 @@ enum ist_code ist_built_make(struct ist_built *built, struct ist_collection *c, 
 
 /* ---- the swap ---- */
 
+/* A failure here leaves rows out until the next start; it is reported, the swap goes on. */
 void ist_built_adopt(struct ist_built *built, struct ist_db *db, struct ist_collection *c,
 		     int64_t model, struct ist_built *ret_old)
 {

@@ -160,6 +160,7 @@ static enum ist_code set_split(struct ist_db *db, const char *name, const struct
 			  split->field, ist_db_now());
 }
 
+/* Features of one encoder say nothing in the space of another. */
 static enum ist_code check_encoders(const struct put_op *op, sqlite3_stmt *st, struct ist_err *err)
 {
 	for (int m = 0; m < IST_N_MODALITIES; m++) {
@@ -177,6 +178,7 @@ static enum ist_code check_encoders(const struct put_op *op, sqlite3_stmt *st, s
 	return IST_OK;
 }
 
+/* Find and make in one transaction: two that make it at once make one. */
 static enum ist_code run_put(struct ist_store *store, struct ist_db *db, void *user,
 			     struct ist_err *err)
 {
@@ -250,6 +252,7 @@ static enum ist_code run_delete(struct ist_store *store, struct ist_db *db, void
 	return code != IST_OK ? code : ist_db_run(db, IST_SQL_COLLECTION_DROP, err, "i", c->id);
 }
 
+/* Readers under way keep their generation; nobody gets it any more. */
 static void publish_delete(struct ist_store *store, struct ist_db *db, void *user)
 {
 	struct ist_collection *c = user;

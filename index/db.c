@@ -29,6 +29,7 @@ static const struct {
     {SQLITE_BUSY, IST_UNAVAILABLE},  {SQLITE_READONLY, IST_IO},	   {SQLITE_TOOBIG, IST_INVALID},
 };
 
+/* A full disk shows as SQLITE_FULL or, out of a system call, as an I/O error with ENOSPC. */
 static enum ist_code code_of(sqlite3 *sql)
 {
 	int rc = sql != NULL ? sqlite3_errcode(sql) : SQLITE_NOMEM, system;
@@ -54,6 +55,7 @@ enum ist_code ist_db_fail(sqlite3 *sql, struct ist_err *err, const char *format,
 			sql != NULL ? sqlite3_errmsg(sql) : "out of memory");
 }
 
+/* A statement that is not reset keeps its read lock and lets the log grow. */
 void ist_db_reset(sqlite3_stmt **st)
 {
 	if (*st != NULL)
@@ -97,6 +99,7 @@ void ist_db_close(struct ist_db *db)
 	free(db);
 }
 
+/* Nothing is copied: what is bound outlives the statement's use. */
 static void bind_all(sqlite3_stmt *st, const char *format, va_list args)
 {
 	for (int at = 1; *format != '\0'; format++, at++) {
@@ -114,6 +117,7 @@ static void bind_all(sqlite3_stmt *st, const char *format, va_list args)
 	}
 }
 
+/* Prepared at its first use on this connection, then kept. */
 static sqlite3_stmt *bind_list(struct ist_db *db, enum ist_sql which, struct ist_err *err,
 			       const char *format, va_list args)
 {
@@ -202,6 +206,7 @@ enum ist_code ist_db_read_begin(struct ist_db *db, struct ist_db_read *ret, stru
 	return code;
 }
 
+/* A COMMIT that fails (it has nothing to write) must still not leave a transaction open. */
 void ist_db_read_end(struct ist_db_read *read)
 {
 	if (read->db != NULL && ist_db_run(read->db, IST_SQL_COMMIT, NULL, "") != IST_OK)
@@ -226,6 +231,7 @@ void ist_db_pool_finish(struct ist_db_pool *pool)
 	pthread_mutex_destroy(&pool->lock);
 }
 
+/* As many connections come to be as threads read at once. */
 enum ist_code ist_db_take(struct ist_db_pool *pool, struct ist_db_lease *ret, struct ist_err *err)
 {
 	struct ist_db *db;

@@ -28,6 +28,7 @@ static void push_text(struct ist_facts *facts, const char *path, const char *tex
 static enum ist_code flatten(struct ist_facts *facts, const char *path, const json_t *value,
 			     int depth, struct ist_err *err);
 
+/* Members go under their parent's path, a dot between. */
 static enum ist_code flatten_object(struct ist_facts *facts, const char *path, const json_t *value,
 				    int depth, struct ist_err *err)
 {
@@ -45,6 +46,7 @@ static enum ist_code flatten_object(struct ist_facts *facts, const char *path, c
 	return code;
 }
 
+/* Elements stay under the array's own path: one that matches is enough. */
 static enum ist_code flatten_array(struct ist_facts *facts, const char *path, const json_t *value,
 				   int depth, struct ist_err *err)
 {
@@ -132,6 +134,7 @@ void ist_facts_finish(struct ist_facts *facts)
 	*facts = (struct ist_facts){0};
 }
 
+/* The storage class is the type: see the table in the first migration. */
 static void bind_value(sqlite3_stmt *st, int at, const struct ist_fact *fact)
 {
 	switch (fact->kind) {
@@ -154,6 +157,7 @@ static void bind_value(sqlite3_stmt *st, int at, const struct ist_fact *fact)
 	}
 }
 
+/* Duplicates (an array that says a value twice) are one fact. */
 enum ist_code ist_facts_apply(struct ist_store *store, struct ist_db *db, int64_t collection,
 			      int64_t row, const struct ist_facts *facts, bool add,
 			      struct ist_err *err)
@@ -195,6 +199,7 @@ struct ist_field_ids *ist_field_ids_create(void)
 	return ist_alloc(1, sizeof(struct ist_field_ids));
 }
 
+/* Cheaper than knowing which ids a rollback took back: they are looked up again. */
 void ist_field_ids_forget(struct ist_field_ids *fields)
 {
 	for (size_t i = 0; fields->n > 0 && i < IST_COUNT(fields->slots); i++) {
@@ -212,6 +217,7 @@ void ist_field_ids_destroy(struct ist_field_ids *fields)
 	free(fields);
 }
 
+/* Open addressing; half of the slots stay free. */
 static struct field *slot_of(struct ist_field_ids *fields, int64_t collection, const char *path)
 {
 	uint64_t hash = 1469598103934665603u ^ (uint64_t)collection;

@@ -62,6 +62,7 @@ void ist_filter_add_child(struct ist_filter *filter, struct ist_filter *child)
 	filter->children[filter->n++] = child;
 }
 
+/* The fields that exist; metadata has as many as the items say. */
 enum ist_code ist_filter_check_field(const char *field, struct ist_err *err)
 {
 	size_t prefix = strlen("metadata.");
@@ -75,6 +76,7 @@ enum ist_code ist_filter_check_field(const char *field, struct ist_err *err)
 			"a field is label, id, has or metadata.<name>, got \"%.100s\"", field);
 }
 
+/* What an operator compares with; null is nothing that a value could equal. */
 static bool fits(enum takes takes, const json_t *value)
 {
 	if (takes == STRING)
@@ -91,6 +93,7 @@ static const char *wanted(enum takes takes)
 	return takes == ORDERED ? "a string or a number" : "a string, a number, true or false";
 }
 
+/* Checked where both parsers pass, so that they refuse the same. */
 enum ist_code ist_filter_add_value(struct ist_filter *filter, json_t *value, size_t *budget,
 				   struct ist_err *err)
 {
@@ -142,6 +145,7 @@ static void under_index(struct ist_err *err, size_t i)
 static enum ist_code parse(const json_t *tree, int depth, size_t *budget, struct ist_filter **ret,
 			   struct ist_err *err);
 
+/* The budget also bounds empty trees: a list of a million {} is refused early. */
 static enum ist_code parse_trees(struct ist_filter *filter, const json_t *list, int depth,
 				 size_t *budget, struct ist_err *err)
 {
@@ -277,6 +281,7 @@ enum ist_code ist_filter_parse_json(const json_t *tree, struct ist_filter **ret,
 /* Whether a filter matches everything, or nothing, whatever the items are. */
 enum extent { SOME, EVERYTHING, NONE };
 
+/* Structure alone decides, so that "delete all" cannot hide behind a NOT or an empty ANY. */
 static enum extent extent_of(const struct ist_filter *filter)
 {
 	/* ALL is everything until a child is less; ANY is nothing until a child is more. */

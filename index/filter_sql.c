@@ -149,6 +149,7 @@ static void set_and(struct set *a, const struct set *b)
 	*a = out;
 }
 
+/* a OR b = NOT (NOT a AND NOT b); a complement is a flag. */
 static void set_or(struct set *a, const struct set *b)
 {
 	struct set not_b = {b->rows, !b->others};
@@ -221,6 +222,7 @@ struct query {
 	struct ist_err *err;
 };
 
+/* Rows come in the order of values, not of rows: the caller sorts once at the end. */
 static enum ist_code range(struct query *q, enum ist_sql which, const struct bound *low,
 			   const struct bound *high)
 {
@@ -239,6 +241,7 @@ static enum ist_code range(struct query *q, enum ist_sql which, const struct bou
 	return code;
 }
 
+/* From the least value of the same type. */
 static enum ist_code less(struct query *q, const struct bound *b, bool or_equal)
 {
 	const struct bound *begin = b->kind == B_TEXT ? &begin_of_texts : &begin_of_numbers;
@@ -246,6 +249,7 @@ static enum ist_code less(struct query *q, const struct bound *b, bool or_equal)
 	return range(q, or_equal ? q->source->ge_le : q->source->ge_lt, begin, b);
 }
 
+/* Up to the end of the same type. */
 static enum ist_code greater(struct query *q, const struct bound *b, bool or_equal)
 {
 	/* All numbers sort before the empty text, all texts before the empty blob. */
@@ -303,6 +307,7 @@ static enum ist_code compare(struct query *q, enum ist_filter_op op, const json_
 	}
 }
 
+/* A field that no item ever had has no id and no rows. */
 static enum ist_code leaf(struct ist_db *db, const struct ist_collection *c,
 			  const struct ist_filter *filter, struct set *ret, struct ist_err *err)
 {
@@ -357,6 +362,7 @@ static enum ist_code evaluate(struct ist_db *db, const struct ist_collection *c,
 	return IST_OK;
 }
 
+/* Only where a complement is left at the top: "all but these" needs them all. */
 static enum ist_code all_rows(struct ist_db *db, const struct ist_collection *c, struct set *ret,
 			      struct ist_err *err)
 {
@@ -394,6 +400,7 @@ enum ist_code ist_filter_rows(struct ist_db *db, const struct ist_collection *c,
 
 /* ---- the latest results ---- */
 
+/* Two filters of one key mean the same; that equal ones may differ in key costs a place only. */
 static void key_of(const struct ist_filter *filter, struct ist_buf *key)
 {
 	ist_buf_printf(key, "%d %s(", filter->op, filter->field != NULL ? filter->field : "");
@@ -411,6 +418,7 @@ static void key_of(const struct ist_filter *filter, struct ist_buf *key)
 	ist_buf_putc(key, ')');
 }
 
+/* Good for one version of the collection: any write makes all of them old. */
 static struct ist_rows *look_up(struct ist_collection *c, const char *key, uint64_t version)
 {
 	struct ist_rows *rows = NULL;

@@ -32,11 +32,13 @@ static const struct {
     {"=", IST_FILTER_EQ},  {">", IST_FILTER_GT},   {"<", IST_FILTER_LT},
 };
 
+/* Whatever is neither space nor sign nor quote belongs to a word: dots, colons, any script. */
 static bool is_word(char c)
 {
 	return c != '\0' && !isspace((unsigned char)c) && strchr("()[],=!<>\"'", c) == NULL;
 }
 
+/* Either quote; a backslash keeps what follows as it is. */
 static void read_quoted(struct parser *p)
 {
 	char quote = p->text[p->next++];
@@ -54,6 +56,7 @@ static void read_quoted(struct parser *p)
 	p->next++;
 }
 
+/* Longest first, as `signs` is ordered; an unknown sign is a token of one byte. */
 static void read_sign(struct parser *p)
 {
 	size_t len = 1;
@@ -68,6 +71,7 @@ static void read_sign(struct parser *p)
 	p->next += len;
 }
 
+/* Reads the next token; its position is kept for the error. */
 static void advance(struct parser *p)
 {
 	p->token.len = 0;
@@ -98,6 +102,7 @@ static bool is_sign(const struct parser *p, const char *sign)
 	return p->kind == SIGN && strcmp(p->token.data, sign) == 0;
 }
 
+/* Positions count from 1, in bytes, as people count. */
 static enum ist_code expected(struct parser *p, const char *what)
 {
 	if (p->kind == BROKEN)
@@ -109,6 +114,7 @@ static enum ist_code expected(struct parser *p, const char *what)
 
 static enum ist_code parse_or(struct parser *p, int depth, struct ist_filter **ret);
 
+/* Only a bare word may be a number or a truth value: quotes make a string of anything. */
 static json_t *value_of(const struct parser *p)
 {
 	json_t *value = NULL;
@@ -142,6 +148,7 @@ static enum ist_code parse_value(struct parser *p, struct ist_filter *leaf)
 	return IST_OK;
 }
 
+/* An empty list is a list: it matches nothing, as in JSON. */
 static enum ist_code parse_list(struct parser *p, struct ist_filter *leaf)
 {
 	enum ist_code code;
@@ -203,6 +210,7 @@ static enum ist_code parse_comparison(struct parser *p, struct ist_filter **ret)
 	return code;
 }
 
+/* Depth counts parentheses and NOTs: what recurses is bounded. */
 static enum ist_code parse_not(struct parser *p, int depth, struct ist_filter **ret)
 {
 	struct ist_filter *inner = NULL;

@@ -42,6 +42,7 @@ static void read_columns(sqlite3_stmt *st, struct ist_arena *arena, struct ist_i
 	ret->image.bytes = (uint64_t)sqlite3_column_int64(st, 14);
 }
 
+/* Texts lie together, in their order: one range of the tree. */
 static enum ist_code read_texts(struct ist_db *db, struct ist_arena *arena, struct ist_item *item,
 				struct ist_err *err)
 {
@@ -202,6 +203,7 @@ enum ist_code ist_items_list(struct ist_collection *c, const struct ist_filter *
 	return code;
 }
 
+/* Without a filter the counter of the collection answers. */
 enum ist_code ist_items_count(struct ist_collection *c, const struct ist_filter *filter,
 			      int64_t *ret, struct ist_err *err)
 {
@@ -234,6 +236,7 @@ void ist_feature_block_finish(struct ist_feature_block *block)
 	*block = (struct ist_feature_block){0};
 }
 
+/* Grows by doubling; a block of the next round uses the same memory. */
 static void block_add(struct ist_feature_block *block, enum ist_modality m, size_t dim, int64_t row,
 		      const void *data, size_t bytes)
 {

@@ -35,6 +35,7 @@ struct item_op {
 
 /* ---- before the transaction ---- */
 
+/* Tag and length before each part: no two items say the same bytes. */
 static void hash_part(struct ist_buf *buf, char tag, const void *data, size_t len)
 {
 	uint64_t size = len;
@@ -86,6 +87,7 @@ static enum ist_code check_vectors(const struct ist_collection *c, const struct 
 	return IST_OK;
 }
 
+/* All that can be said without the database. */
 static enum ist_code check_item(const struct ist_collection *c, const struct ist_item *item,
 				uint8_t picture[IST_SHA256_SIZE], struct ist_err *err)
 {
@@ -171,6 +173,7 @@ static enum ist_code prepare(struct item_op *op, struct ist_err *err)
 	return code;
 }
 
+/* Unpins after the commit or its failure: by then the rows decide. */
 static void op_finish(struct item_op *op)
 {
 	for (size_t i = 0; i < op->n; i++) {
@@ -185,6 +188,7 @@ static void op_finish(struct item_op *op)
 
 /* ---- inside the transaction ---- */
 
+/* What one item adds to, or takes from, its collection's counts. */
 static void count(struct ist_counts *counts, const struct ist_item *item, int sign)
 {
 	size_t texts = IST_MAX(item->n_texts, item->n_text_vectors);
@@ -318,6 +322,7 @@ static enum ist_code add_features(const struct ist_collection *c, struct ist_db 
 			  item->n_text_vectors * c->encoder[IST_TEXT].dim * sizeof(float));
 }
 
+/* created_us is the item's, not the row's: a replacement keeps it. */
 static enum ist_code add_item(struct item_op *op, struct ist_db *db, const struct ist_item *item,
 			      struct prepared *p, int64_t created_us, struct ist_err *err)
 {
@@ -382,6 +387,7 @@ static enum ist_code delete_present(struct item_op *op, struct ist_db *db, struc
 	return code;
 }
 
+/* Removed first, because ids are unique; one transaction makes it one step. */
 static enum ist_code put_present(struct item_op *op, struct ist_db *db, struct ist_write *write,
 				 struct prepared *p, const struct present *there,
 				 struct ist_err *err)
@@ -403,6 +409,7 @@ static enum ist_code put_present(struct item_op *op, struct ist_db *db, struct i
 	return code;
 }
 
+/* Runs again if the batch was rolled back, so results are set here from nothing. */
 static enum ist_code write_one(struct item_op *op, struct ist_db *db, size_t i, struct ist_err *err)
 {
 	struct ist_write *write = &op->writes[i];

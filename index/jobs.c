@@ -6,6 +6,7 @@
 #include "core/base/memory.h"
 #include "index/store_internal.h"
 
+/* Only the one spelling that we print. */
 static int64_t job_number(const char *id)
 {
 	char check[32];
@@ -22,6 +23,7 @@ struct add_op {
 	int64_t number, now;
 };
 
+/* The key is looked up inside the transaction: of two at once one is refused. */
 static enum ist_code run_add(struct ist_store *store, struct ist_db *db, void *user,
 			     struct ist_err *err)
 {
@@ -64,6 +66,7 @@ struct update_op {
 	int64_t number;
 };
 
+/* From the expected state only: of two that end a job one is told so. */
 static enum ist_code run_update(struct ist_store *store, struct ist_db *db, void *user,
 				struct ist_err *err)
 {

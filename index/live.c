@@ -22,6 +22,7 @@ static const float *features_of(const struct ist_item *item, enum ist_modality m
 	return x;
 }
 
+/* One bad vector in a batch must not cost its neighbours their embedding. */
 static void embed_each(const struct ist_model *model, enum ist_modality m,
 		       const struct ist_write *writes, size_t n, struct ist_embedded *e)
 {
@@ -67,6 +68,7 @@ static void embed_modality(const struct ist_model *model, enum ist_modality m,
 		embed_each(model, m, writes, n, e);
 }
 
+/* The reference keeps the model alive, and tells the writer by which model it was. */
 void ist_live_embed(struct ist_collection *c, const struct ist_write *writes, size_t n,
 		    struct ist_embedded *ret)
 {
@@ -123,6 +125,7 @@ static bool append_again(struct ist_generation *g, enum ist_modality m, int64_t 
 	return true;
 }
 
+/* All vectors of a row, or none that could be embedded. */
 static bool append(struct ist_generation *g, enum ist_modality m, int64_t row,
 		   const struct ist_item *item, const struct ist_embedded *e, size_t i)
 {
@@ -175,6 +178,7 @@ static void note_kill(struct ist_kill_log *log, int64_t row)
 	log->rows[log->n++] = row;
 }
 
+/* Counted before the row dies: a reader that misses it sees the count changed. */
 void ist_live_kill(struct ist_live_change *change, int64_t row)
 {
 	struct ist_collection *c = change->collection;
@@ -242,6 +246,7 @@ static enum ist_code load(struct ist_collection *c, struct ist_err *err)
 	return code;
 }
 
+/* Pointer and watermark under one lock: of one generation. */
 static bool take_live(struct ist_collection *c, struct ist_generation **ret,
 		      struct ist_watermark *ret_mark, int64_t *ret_model)
 {
@@ -258,6 +263,7 @@ static bool take_live(struct ist_collection *c, struct ist_generation **ret,
 	return there;
 }
 
+/* The first to come loads, the others wait for it: faster than scanning SQLite would be. */
 enum ist_code ist_live_get(struct ist_collection *c, struct ist_generation **ret,
 			   struct ist_watermark *ret_mark, int64_t *ret_model, struct ist_err *err)
 {
@@ -304,6 +310,7 @@ struct merge {
 	int64_t model, id;
 };
 
+/* The generation pointer is the writer's own: it may read it without the lock. */
 static enum ist_code run_merge(struct ist_store *store, struct ist_db *db, void *user,
 			       struct ist_err *err)
 {

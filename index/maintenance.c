@@ -27,6 +27,7 @@ struct ist_maintenance {
 	bool something, clean, stop;
 };
 
+/* In a store without the thread (tests) wishes are noted and nothing comes of them. */
 static void wake(struct ist_store *store, bool clean)
 {
 	struct ist_maintenance *m = store->maintenance;
@@ -68,6 +69,7 @@ struct purge {
 	struct ist_released released;
 };
 
+/* Fields go last: removing items needs their ids. */
 static enum ist_code purge_rest(struct ist_db *db, int64_t collection, struct ist_err *err)
 {
 	static const enum ist_sql all[] = {IST_SQL_DROPPED_FIELDS,	IST_SQL_DROPPED_TRIPLES,
@@ -134,6 +136,7 @@ void ist_maintenance_purge(struct ist_store *store)
 
 /* ---- folders without a row ---- */
 
+/* Only folders of our own form are touched: g_7, m_3. */
 static void clean_folder(struct ist_store *store, struct ist_db *db, const char *name, char letter,
 			 enum ist_sql known)
 {
@@ -199,6 +202,7 @@ enum ist_code ist_maintenance_check(struct ist_store *store, struct ist_err *err
 	return code;
 }
 
+/* An I/O error is not damage: it is reported and writes go on. */
 static void check(struct ist_store *store)
 {
 	struct ist_err err = {0};
@@ -231,6 +235,7 @@ static struct ist_collection *next_wanting(struct ist_store *store)
 	return found;
 }
 
+/* A load is a merge that finds nothing to do. */
 static void serve(struct ist_collection *c)
 {
 	struct ist_err err = {0};

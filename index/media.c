@@ -37,6 +37,7 @@ static struct ist_pin *find(struct ist_pins *pins, const uint8_t *sha256)
 	return NULL;
 }
 
+/* Waits while a file is being removed: afterwards it is there, or seen to be missing. */
 void ist_pins_add(struct ist_pins *pins, const uint8_t sha256[IST_SHA256_SIZE])
 {
 	struct ist_pin *pin;
@@ -78,6 +79,7 @@ static int digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Lower case only: a hash has one name, so that a file has one, too. */
 bool ist_media_parse(const char *hex, uint8_t ret[IST_SHA256_SIZE])
 {
 	for (size_t i = 0; i < IST_SHA256_SIZE; i++) {
@@ -90,6 +92,7 @@ bool ist_media_parse(const char *hex, uint8_t ret[IST_SHA256_SIZE])
 	return hex[2 * IST_SHA256_SIZE] == '\0';
 }
 
+/* A temporary failure to read counts as "named": a file too many is no harm. */
 void ist_media_drop(struct ist_store *store, struct ist_db *db,
 		    const uint8_t sha256[IST_SHA256_SIZE])
 {

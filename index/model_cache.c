@@ -48,6 +48,7 @@ struct loader {
 	int64_t model;
 };
 
+/* The slot may have been given away meanwhile: then what was loaded is let go. */
 static void *loader_main(void *arg)
 {
 	struct loader *loader = arg;
@@ -128,6 +129,8 @@ static enum ist_code want(struct ist_collection *c, int64_t model, struct ist_er
 	return code;
 }
 
+/* The version is read before the rows: what comes in between is taken twice at most, never
+ * missed. */
 static enum ist_code catch_up(struct ist_collection *c, struct ist_cached_model *slot,
 			      struct ist_err *err)
 {
@@ -223,6 +226,7 @@ bool ist_cache_take(struct ist_collection *c, int64_t model, struct ist_built *r
 	return has;
 }
 
+/* What finds no room is let go: it can be loaded again. */
 void ist_cache_put(struct ist_collection *c, int64_t model, struct ist_built *built)
 {
 	struct ist_cached_model *slot;

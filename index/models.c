@@ -11,6 +11,7 @@
 #include "index/live.h"
 #include "index/maintenance.h"
 
+/* Only the one spelling that we print: "m_03" is no model. */
 int64_t ist_model_number(const char *id)
 {
 	char check[32];
@@ -70,6 +71,7 @@ static enum ist_code run_add(struct ist_store *store, struct ist_db *db, void *u
 			  ist_db_now());
 }
 
+/* The number is taken before the folder is written; a number without a model is no harm. */
 enum ist_code ist_models_add(struct ist_collection *c, const struct ist_model *model,
 			     const json_t *report, char ret_id[32], struct ist_err *err)
 {
@@ -238,6 +240,7 @@ struct delete_op {
 	int64_t number;
 };
 
+/* Checked inside the transaction: it may have become active a moment ago. */
 static enum ist_code run_delete(struct ist_store *store, struct ist_db *db, void *user,
 				struct ist_err *err)
 {

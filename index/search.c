@@ -19,6 +19,7 @@ enum { TRIES = 3, TIE_LIMIT = 4096 };
 
 /* ---- readers ---- */
 
+/* The active model's generation is at hand; another one must be one of this collection. */
 enum ist_code ist_reader_init(struct ist_reader *reader, struct ist_collection *c,
 			      const char *model, struct ist_err *err)
 {
@@ -80,6 +81,7 @@ struct query {
 	struct ist_search_report report;
 };
 
+/* Similarities of two directions are not comparable as they are. */
 static double key_of(const struct query *q, enum ist_modality m, double similarity)
 {
 	if (q->n_targets == 1)
@@ -174,6 +176,7 @@ static void one_a_row(struct query *q)
 	qsort(q->list, q->n, sizeof(*q->list), by_key);
 }
 
+/* From the start each round: a larger k may also bring a better text of the same row. */
 static enum ist_code search_all(struct query *q, size_t k, struct ist_err *err)
 {
 	enum ist_code code = IST_OK;
@@ -193,6 +196,7 @@ static enum ist_code search_all(struct query *q, size_t k, struct ist_err *err)
 
 /* ---- ids and ties ---- */
 
+/* Only where ids decide: ties and pages that are skipped. */
 static enum ist_code read_id(struct query *q, struct candidate *c, struct ist_err *err)
 {
 	ist_auto(ist_db_reset) sqlite3_stmt *st = NULL;
@@ -305,6 +309,7 @@ static enum ist_code read_hits(struct query *q, struct ist_hit *ret, size_t *ret
 	return code;
 }
 
+/* One more than needed shows whether the last place is tied. */
 static enum ist_code search_until(struct query *q, struct ist_hit *ret, size_t *ret_n,
 				  struct ist_err *err)
 {

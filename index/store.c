@@ -79,6 +79,7 @@ static enum ist_code take_lock(struct ist_store *store, struct ist_err *err)
 	return IST_OK;
 }
 
+/* Stays if the process dies; a clean close empties the file. */
 static enum ist_code mark_running(struct ist_store *store, struct ist_err *err)
 {
 	static const char mark[] = "running\n";
@@ -102,6 +103,7 @@ static enum ist_code migrate(struct ist_store *store, struct ist_db *db, struct 
 	return code;
 }
 
+/* Numbers of deleted rows are not used again: SQLite remembers the last one. */
 static enum ist_code next_number(struct ist_db *db, const char *table, atomic_llong *ret,
 				 struct ist_err *err)
 {
@@ -128,6 +130,7 @@ static enum ist_code open_database(struct ist_store *store, struct ist_err *err)
 	return code;
 }
 
+/* Whatever fails, close takes what there is. */
 enum ist_code ist_store_open(const char *folder, const struct ist_store_options *options,
 			     struct ist_store **ret, struct ist_err *err)
 {
@@ -161,6 +164,7 @@ enum ist_code ist_store_open(const char *folder, const struct ist_store_options 
 
 /* ---- the end ---- */
 
+/* They ask whether the store is stopping at every block of rows. */
 static void wait_for_loaders(struct ist_store *store)
 {
 	pthread_mutex_lock(&store->lock);

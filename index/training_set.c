@@ -22,6 +22,7 @@ struct spool {
 	size_t bytes;
 };
 
+/* In the data folder and not in /tmp, which may be memory. */
 static enum ist_code spool_open(struct spool *spool, const struct ist_store *store,
 				struct ist_err *err)
 {
@@ -123,6 +124,7 @@ static enum ist_part part_by_field(const struct ist_split *split, const char *me
 	return part;
 }
 
+/* The hash is the id's alone: an item never moves when others come. */
 static enum ist_part part_of(const struct ist_split *split, const char *id, const char *metadata)
 {
 	if (split->field[0] != '\0')

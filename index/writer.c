@@ -44,6 +44,8 @@ static void rollback(struct ist_writer *w)
 	ist_field_ids_forget(w->store->fields);
 }
 
+/* What rolls back one member must not forget the field ids of the others: all are looked up
+ * again. */
 static enum ist_code run_in_savepoint(struct ist_writer *w, struct ist_op *op)
 {
 	enum ist_code code = ist_db_run(w->db, IST_SQL_SAVEPOINT, &op->err, "");
@@ -116,6 +118,7 @@ static void publish(struct ist_writer *w, struct ist_op *list)
 	pthread_rwlock_unlock(&w->gate);
 }
 
+/* Results first, then `finished`: the operation lives on its caller's stack. */
 static void wake(struct ist_writer *w, struct ist_op *list)
 {
 	pthread_mutex_lock(&w->lock);
@@ -226,6 +229,7 @@ static void *writer_main(void *arg)
 	}
 }
 
+/* SQLite tells after every commit how long the log is. */
 static int count_pages(void *user, sqlite3 *sql, const char *name, int pages)
 {
 	struct ist_store *store = user;
@@ -259,6 +263,7 @@ enum ist_code ist_writer_create(struct ist_store *store, struct ist_db *db, stru
 	return IST_OK;
 }
 
+/* What is queued is still written: its callers wait for it. */
 void ist_writer_destroy(struct ist_writer *w)
 {
 	if (w == NULL)
