@@ -12,7 +12,7 @@
 #include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/methods/acmr.h"
-#include "core/train/samplers.h"
+#include "core/methods/samplers.h"
 
 #define CHECKPOINT "acmr.safetensors"
 #define CHECKPOINT_SECONDS 5 /* at least between two of them */

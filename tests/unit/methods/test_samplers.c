@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
-#include "core/train/samplers.h"
+#include "core/methods/samplers.h"
 #include "tests/unit/test.h"
 
 #define N 103

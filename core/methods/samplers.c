@@ -2,7 +2,7 @@
  * Plain and class-balanced batches. Each epoch draws from a stream of its own, so that no state
  * but the epoch's number has to be saved. One thread at a time.
  */
-#include "core/train/samplers.h"
+#include "core/methods/samplers.h"
 
 #include <stdio.h>
 #include <string.h>

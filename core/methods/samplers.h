@@ -3,8 +3,8 @@
  * so a training that resumes draws the batches it would have drawn. The last, incomplete batch of
  * an epoch is dropped; where there are fewer rows than a batch holds, all of them are one batch.
  */
-#ifndef IST_CORE_TRAIN_SAMPLERS_H
-#define IST_CORE_TRAIN_SAMPLERS_H
+#ifndef IST_CORE_METHODS_SAMPLERS_H
+#define IST_CORE_METHODS_SAMPLERS_H
 
 #include <stddef.h>
 #include <stdint.h>
