@@ -1,7 +1,11 @@
 /* What this server is, can do and allows: /v1/info. */
 #include "server/api.h"
 
+#include <linux/landlock.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "core/blas/blas.h"
 #include "core/methods/method.h"
@@ -53,6 +57,16 @@ static json_t *kinds_json(void)
 	return list;
 }
 
+/* What this kernel offers the decoders to lock themselves in; 0 or false: it has none. */
+static json_t *sandbox_json(void)
+{
+	long landlock =
+	    syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+	return json_pack("{s:I,s:b}", "landlock_abi", (json_int_t)(landlock > 0 ? landlock : 0),
+			 "seccomp", prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0);
+}
+
 static json_t *limits_json(const struct ist_config *config)
 {
 	return json_pack(
@@ -71,15 +85,15 @@ enum ist_code ist_api_get_info(struct ist_request *rq, struct ist_reply *re, str
 	json_t *info;
 
 	ist_store_stats(d->store, &stats);
-	info =
-	    json_pack("{s:s,s:o,s:o,s:o,s:{s:s,s:f},s:o,s:{s:I,s:I,s:I},s:{s:I},s:f}", "version",
-		      IST_VERSION, "encoders", encoders_json(d->encoders), "methods",
-		      methods_json(), "indexes", kinds_json(), "blas", "kernel", ist_blas_kernel(),
-		      "gflops", ist_blas_gflops(), "limits", limits_json(&d->config), "storage",
-		      "database_bytes", (json_int_t)stats.database_bytes, "wal_bytes",
-		      (json_int_t)stats.wal_bytes, "media_bytes", (json_int_t)stats.media_bytes,
-		      "memory", "resident_bytes", (json_int_t)ist_resident_bytes(), "uptime_s",
-		      (double)(ist_monotonic_us() - d->started_us) / 1e6);
+	info = json_pack("{s:s,s:o,s:o,s:o,s:{s:s,s:f},s:o,s:o,s:{s:I,s:I,s:I},s:{s:I},s:f}",
+			 "version", IST_VERSION, "encoders", encoders_json(d->encoders), "methods",
+			 methods_json(), "indexes", kinds_json(), "blas", "kernel",
+			 ist_blas_kernel(), "gflops", ist_blas_gflops(), "limits",
+			 limits_json(&d->config), "sandbox", sandbox_json(), "storage",
+			 "database_bytes", (json_int_t)stats.database_bytes, "wal_bytes",
+			 (json_int_t)stats.wal_bytes, "media_bytes", (json_int_t)stats.media_bytes,
+			 "memory", "resident_bytes", (json_int_t)ist_resident_bytes(), "uptime_s",
+			 (double)(ist_monotonic_us() - d->started_us) / 1e6);
 	ist_reply_json(re, 200, info);
 	return IST_OK;
 }
