@@ -10,4 +10,7 @@ IST_CHECKED enum ist_code ist_baselines(const struct ist_trials *trials, uint64_
 					const struct ist_train_hooks *hooks, json_t **ret,
 					struct ist_err *err);
 
+/* ACMR's parameters as the label predictor alone, for n_train pairs. */
+json_t *ist_label_predictor_params(size_t n_train);
+
 #endif

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
-#include "core/train/report.h"
+#include "core/train/baselines.h"
 #include "tests/figures/feature_files.h"
 
 #define MAX_RUNS 32
@@ -35,7 +35,7 @@ static const struct row rows[] = {
      {"euclidean", "cosine", "posterior"}},
     {"label predictor alone, its own settings",
      "acmr",
-     "{\"adversary\": 0, \"triplet\": 0, \"reg\": 0.03, \"epochs\": 20}",
+     NULL, /* as the reports' baseline */
      {"euclidean", "cosine", "posterior"}},
     {"logistic regression", "logistic", "{}", {"posterior", "cosine"}},
     {"CCA", "linear", "{}", {NULL}},
@@ -94,13 +94,24 @@ static void measure(const struct ist_trials *trials, const struct ist_model *mod
 	}
 }
 
+static size_t count_train(const struct features *features)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < features->pairs.n; i++)
+		n += features->part[i] == IST_TRAIN;
+	return n;
+}
+
 static void train_row(struct table *t, int number, size_t run)
 {
 	const struct row *row = &rows[number];
 	const struct ist_method *method = ist_method_find(row->method);
 	ist_auto(ist_trials_finish) struct ist_trials trials = {0};
 	ist_auto(ist_model_unref_ptr) struct ist_model *model = NULL;
-	json_t *given = json_loads(row->params, 0, NULL), *params = NULL;
+	json_t *params = NULL, *given = row->params != NULL
+					    ? json_loads(row->params, 0, NULL)
+					    : ist_label_predictor_params(count_train(t->features));
 	struct ist_err err;
 
 	check(ist_params_complete(method, given, &params, &err), &err);
