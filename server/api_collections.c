@@ -112,6 +112,7 @@ static enum ist_code read_choice(const json_t *json, const char **ret_name, int6
 	return IST_OK;
 }
 
+/* A width may be given, as it was read; another than the encoder's is a mistake. */
 static enum ist_code resolve_installed(struct ist_encoders *encoders, enum ist_modality m,
 				       const char *name, int64_t dim, struct ist_encoder_ref *ref,
 				       bool *ret_counts, struct ist_err *err)
@@ -130,6 +131,7 @@ static enum ist_code resolve_installed(struct ist_encoders *encoders, enum ist_m
 	return IST_OK;
 }
 
+/* External encoders are never opened: they only have a width. */
 static enum ist_code resolve(struct ist_encoders *encoders, enum ist_modality m, const json_t *json,
 			     struct ist_encoder_ref *ref, bool *ret_counts, struct ist_err *err)
 {
@@ -178,6 +180,7 @@ static enum ist_code resolve_both(struct ist_request *rq, const struct collectio
 	return IST_OK;
 }
 
+/* Absent: the store keeps what is there or takes its default. */
 static enum ist_code read_split(const json_t *json, struct ist_split *split, struct ist_err *err)
 {
 	if (json == NULL)
@@ -187,6 +190,7 @@ static enum ist_code read_split(const json_t *json, struct ist_split *split, str
 	return IST_OK;
 }
 
+/* Idempotent: the same body again finds the collection; other encoders are refused by the store. */
 enum ist_code ist_api_put_collection(struct ist_request *rq, struct ist_reply *re,
 				     struct ist_err *err)
 {
@@ -220,6 +224,7 @@ enum ist_code ist_api_get_collection(struct ist_request *rq, struct ist_reply *r
 	return reply(c, 200, re, err);
 }
 
+/* Members of the split that are absent stay; changing it never touches an item. */
 enum ist_code ist_api_patch_collection(struct ist_request *rq, struct ist_reply *re,
 				       struct ist_err *err)
 {
@@ -278,6 +283,7 @@ static enum ist_code append(struct ist_store *store, const char *name, json_t *l
 	return code == IST_NOT_FOUND ? IST_OK : code;
 }
 
+/* The cursor is the last name of the page before; names are not secret and sort bytewise. */
 enum ist_code ist_api_list_collections(struct ist_request *rq, struct ist_reply *re,
 				       struct ist_err *err)
 {

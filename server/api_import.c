@@ -45,6 +45,7 @@ static enum ist_code read_body(void *user, void *data, size_t cap, size_t *ret_n
 	return ist_request_read(im->rq, data, cap, ret_n, err);
 }
 
+/* A record is complete when its line is; an empty line is counted but is no record. */
 static enum ist_code import_lines(struct import *im, struct ist_err *err)
 {
 	struct ist_ndjson lines;
@@ -94,6 +95,7 @@ static enum ist_code put_summary(struct import *im, struct ist_err *err)
 	return code;
 }
 
+/* Stands where the summary would; the lines before it say what was acknowledged. */
 static enum ist_code put_error(struct import *im, struct ist_err *why, struct ist_err *err)
 {
 	struct ist_buf out = {0};
@@ -126,6 +128,7 @@ static enum ist_code import(struct import *im, size_t type, struct ist_err *err)
 						    : put_error(im, &why, err);
 }
 
+/* What can be refused is refused before reading: after it the answer is 200 whatever comes. */
 static enum ist_code check(struct ist_request *rq, size_t *ret_type, bool *ret_only_failed,
 			   struct ist_err *err)
 {

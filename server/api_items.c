@@ -99,6 +99,8 @@ static enum ist_code read_form(struct ist_request *rq, struct ist_item_source *s
 	return IST_OK;
 }
 
+/* The store fails single items in place; for a request with one item that is the request's failure.
+ */
 static enum ist_code write_one(struct ist_collection *c, struct ist_write *write,
 			       struct ist_err *err)
 {
@@ -111,6 +113,7 @@ static enum ist_code write_one(struct ist_collection *c, struct ist_write *write
 	return IST_OK;
 }
 
+/* What the collection holds just so is neither decoded nor encoded nor written. */
 static enum ist_code put(struct ist_request *rq, struct ist_collection *c, const size_t dim[2],
 			 int *ret_status, struct ist_err *err)
 {
@@ -136,6 +139,7 @@ static enum ist_code put(struct ist_request *rq, struct ist_collection *c, const
 	return IST_OK;
 }
 
+/* The answer is read back from the store, so that it shows what others will see. */
 enum ist_code ist_api_put_item(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)
 {
 	struct ist_collection *c;
@@ -204,6 +208,7 @@ static void patch_vectors(struct ist_item *item, const struct ist_item *p)
 	}
 }
 
+/* Null removes all of it; an object is merged into what is there, or into nothing. */
 static enum ist_code patch_metadata(struct ist_item *item, const json_t *patch,
 				    struct ist_arena *arena, struct ist_err *err)
 {
@@ -224,6 +229,8 @@ static enum ist_code patch_metadata(struct ist_item *item, const json_t *patch,
 	return code == IST_OK ? IST_OK : ist_err_in(err, "metadata");
 }
 
+/* The result must be a whole item again: a patch may not take away the last thing it is found by.
+ */
 static enum ist_code apply(struct ist_item_given *new, const struct ist_item_given *patch,
 			   struct ist_arena *arena, struct ist_err *err)
 {
@@ -239,6 +246,7 @@ static enum ist_code apply(struct ist_item_given *new, const struct ist_item_giv
 	return ist_item_check(&new->item, err);
 }
 
+/* Reads, merges and writes on the condition that the item is still the one that was read. */
 static enum ist_code patch_once(struct ist_request *rq, struct ist_collection *c,
 				const struct ist_item_given *patch, struct ist_err *err)
 {
@@ -320,6 +328,8 @@ static enum ist_code read_ids(const json_t *json, struct ist_arena *arena, const
 	return IST_OK;
 }
 
+/* A filter that matches everything is refused, so that a forgotten condition does not empty a
+ * collection. */
 static enum ist_code read_filter(const json_t *json, struct ist_filter **ret, struct ist_err *err)
 {
 	if (ist_filter_parse_json(json, ret, err) != IST_OK)
@@ -333,6 +343,7 @@ static enum ist_code read_filter(const json_t *json, struct ist_filter **ret, st
 	    "an empty filter would remove everything: remove the collection instead");
 }
 
+/* With dry_run nothing is removed and only counted. */
 enum ist_code ist_api_delete_items(struct ist_request *rq, struct ist_reply *re,
 				   struct ist_err *err)
 {

@@ -76,6 +76,7 @@ static const struct {
 } units[] = {{"", 0},	  {"B", 0},  {"KiB", 10}, {"MiB", 20},
 	     {"GiB", 30}, {"K", 10}, {"M", 20},	  {"G", 30}};
 
+/* Powers of two, as memory has them; "64M" is taken for 64MiB. */
 static bool parse_bytes(const char *text, int64_t *ret)
 {
 	char *end;
@@ -107,6 +108,7 @@ static bool parse_int(const char *text, int64_t *ret)
 	return true;
 }
 
+/* The text of the mistake says what is allowed, and not only that it was wrong. */
 static enum ist_code set_number(const struct ist_option *o, int64_t *to, const char *text,
 				struct ist_err *err)
 {
@@ -152,6 +154,7 @@ static enum ist_code set_text(const struct ist_option *o, char **to, const char 
 	return IST_OK;
 }
 
+/* Where a value came from makes no difference from here on. */
 static enum ist_code set(struct ist_config *config, const struct ist_option *o, const char *text,
 			 struct ist_err *err)
 {
@@ -196,6 +199,7 @@ struct from_file {
 	const char *path;
 };
 
+/* Types are held to as well: a number in quotes is a mistake that somebody should hear of. */
 static bool put_from_file(void *user, const char *key, enum ist_toml_type type, const char *text,
 			  unsigned line)
 {
@@ -236,6 +240,7 @@ static bool put_from_file(void *user, const char *key, enum ist_toml_type type, 
 	return false;
 }
 
+/* The environment is a parameter, so that tests need not change their own. */
 static const char *variable(char *const *environment, const struct ist_option *o, char *ret_name,
 			    size_t size)
 {
@@ -266,6 +271,7 @@ static enum ist_code read_environment(struct ist_config *config, char *const *en
 	return IST_OK;
 }
 
+/* --name VALUE and --name=VALUE; names are never abbreviated. */
 static const struct ist_option *find_flag(const char *arg, const char **ret_value)
 {
 	for (size_t i = 0; i < ist_n_options; i++) {
@@ -306,6 +312,7 @@ static enum ist_code read_flags(struct ist_config *config, int argc, char *const
 	return IST_OK;
 }
 
+/* Which file is read can be said by a flag or a variable, so both are asked before it. */
 static enum ist_code read_file(struct ist_config *config, int argc, char *const *argv,
 			       char *const *environment, struct ist_err *err)
 {
@@ -356,6 +363,7 @@ void ist_config_finish(struct ist_config *config)
 	}
 }
 
+/* The same rows as above: what is printed is what is checked. */
 void ist_config_help(struct ist_buf *buf)
 {
 	ist_buf_puts(
@@ -385,6 +393,8 @@ void ist_config_help(struct ist_buf *buf)
 	}
 }
 
+/* Numeric addresses only: what a name resolves to may change, and with it who can reach the daemon.
+ */
 enum ist_code ist_address_parse(const char *text, struct ist_address *ret, struct ist_err *err)
 {
 	const char *colon = strrchr(text, ':');

@@ -82,11 +82,13 @@ static void *request_begins(void *cls, const char *target, struct MHD_Connection
 	return x;
 }
 
+/* The library would decode %2F and %00 before we see where segments end. */
 static size_t leave_escaped(void *cls, struct MHD_Connection *connection, char *s)
 {
 	return strlen(s);
 }
 
+/* The library's own complaints are about clients, so they are for debugging only. */
 static void library_says(void *cls, const char *format, va_list args)
 {
 	char text[512];
@@ -156,6 +158,7 @@ static void look_after(struct ist_http *http, struct ist_connection *c, int64_t 
 	}
 }
 
+/* Sleeps as long as there is no connection, so that an idle daemon does not wake up. */
 static void *tick(void *arg)
 {
 	struct ist_http *http = arg;
@@ -208,6 +211,7 @@ static enum ist_code bind_to(struct ist_http *http, const struct ist_address *a,
 	return IST_OK;
 }
 
+/* Two threads are enough, since they only move bytes; their work is never more than copying. */
 static enum ist_code start_library(struct ist_http *http, bool v6, struct ist_err *err)
 {
 	const struct ist_config *config = &http->daemon->config;
@@ -281,6 +285,8 @@ bool ist_http_is_stopping(const struct ist_http *http)
 	return atomic_load(&((struct ist_http *)http)->stopping);
 }
 
+/* Readers of streams sleep until bytes come: they are woken to see that nothing more will be taken.
+ */
 void ist_http_quiesce(struct ist_http *http)
 {
 	atomic_store(&http->stopping, true);
@@ -307,6 +313,8 @@ static bool wait_for(struct ist_http *http, atomic_size_t *count, int64_t deadli
 	return true;
 }
 
+/* Requests that do not end in time have their connections shut, which ends their reading and
+ * writing; a second more is for their workers to notice. */
 bool ist_http_drain(struct ist_http *http, int64_t deadline_us)
 {
 	if (wait_for(http, &http->n_requests, deadline_us))
@@ -318,6 +326,8 @@ bool ist_http_drain(struct ist_http *http, int64_t deadline_us)
 	return wait_for(http, &http->n_requests, deadline_us + 1000000);
 }
 
+/* No connection is suspended any more (the library would abort if one were), and what still comes
+ * in is answered 503 on the library's own threads. */
 void ist_http_destroy(struct ist_http *http)
 {
 	if (http == NULL)

@@ -40,6 +40,8 @@ struct ist_exchange *ist_exchange_ref(struct ist_exchange *x)
 	return x;
 }
 
+/* The body and what was made of it are let go of as soon as nobody needs them; the share of the
+ * bytes that all requests together may hold is given back with them. */
 static void drop_body(struct ist_exchange *x)
 {
 	json_decref(x->rq.json);
@@ -66,6 +68,8 @@ void ist_exchange_unref(struct ist_exchange *x)
 	atomic_fetch_sub(&http->n_requests, 1);
 }
 
+/* Resuming a connection that is not suspended is undefined in the library, and suspending one twice
+ * is as bad: `suspended` is true exactly from our suspending to the first resuming. */
 void ist_exchange_resume(struct ist_exchange *x)
 {
 	if (!x->suspended)
@@ -74,6 +78,8 @@ void ist_exchange_resume(struct ist_exchange *x)
 	MHD_resume_connection(x->connection);
 }
 
+/* Sets our own deadline for the connection, from now; 0 takes it away. The library knows only one
+ * for silence, which a byte now and then keeps from ever ending. */
 static void deadline(struct ist_exchange *x, int64_t us)
 {
 	if (x->on != NULL)
@@ -119,6 +125,8 @@ static void work(struct ist_task *task, struct ist_worker *worker)
 	ist_exchange_unref(x);
 }
 
+/* Hands the exchange to a pool. The worker holds a reference of its own, because a streaming client
+ * may leave, and the library with it, while the handler is still at work. */
 static bool submit(struct ist_exchange *x, struct ist_workers *pool)
 {
 	x->task.run = work;
@@ -130,6 +138,8 @@ static bool submit(struct ist_exchange *x, struct ist_workers *pool)
 	return false;
 }
 
+/* A refusal that is found after the head: the reply is made here and sent when the body has ended.
+ */
 static enum ist_code refuse(struct ist_exchange *x, enum ist_code code, const char *why)
 {
 	struct ist_err err = {0};
@@ -155,6 +165,8 @@ static enum MHD_Result refused(struct ist_exchange *x)
 	return MHD_YES;
 }
 
+/* The head is there. Streams get their worker at once, since nobody could hold their bodies; all
+ * others wait for a whole body first, so that a slow sender never holds a worker. */
 static enum MHD_Result begin(struct ist_exchange *x, const char *method)
 {
 	struct ist_err err = {0};
@@ -176,6 +188,8 @@ static enum MHD_Result begin(struct ist_exchange *x, const char *method)
 	return refused(x);
 }
 
+/* Bytes of a body that is collected: bounded by the route, and all bodies together by the
+ * configuration, so that many large uploads at once cannot take the memory. */
 static enum ist_code collect(struct ist_exchange *x, const char *data, size_t size)
 {
 	struct ist_http *http = x->http;
@@ -206,6 +220,8 @@ static enum MHD_Result take_body(struct ist_exchange *x, const char *data, size_
 	return MHD_YES;
 }
 
+/* The reply is known and the client still sends. Closing at once would lose the reply on it,
+ * because it only reads after it has sent; so what comes is dropped, up to a bound. */
 static enum MHD_Result take_drain(struct ist_exchange *x, size_t *size)
 {
 	x->received += *size;
@@ -228,6 +244,8 @@ static enum MHD_Result take_stream(struct ist_exchange *x, const char *data, siz
 	return MHD_YES;
 }
 
+/* One piece of the body. `phase` decides; a piece that comes in no such phase ends the connection.
+ */
 static enum MHD_Result take(struct ist_exchange *x, const char *data, size_t *size)
 {
 	enum MHD_Result result = MHD_NO;
@@ -259,6 +277,7 @@ static enum MHD_Result reply_or_wait(struct ist_exchange *x)
 	return done ? ist_reply_queue(x) : MHD_YES;
 }
 
+/* Health answers on this very thread, so that it answers when all workers are busy. */
 static enum MHD_Result body_is_there(struct ist_exchange *x)
 {
 	x->phase = IST_PHASE_WORK;
@@ -271,6 +290,8 @@ static enum MHD_Result body_is_there(struct ist_exchange *x)
 	return reply_or_wait(x);
 }
 
+/* The body has ended. The library calls here again whenever a suspended connection was resumed,
+ * until a reply is queued; all but the first time find the phase changed. */
 static enum MHD_Result finish(struct ist_exchange *x)
 {
 	enum ist_phase was;
@@ -302,6 +323,8 @@ enum MHD_Result ist_exchange_handle(void *cls, struct MHD_Connection *connection
 	return *size > 0 ? take(x, data, size) : finish(x);
 }
 
+/* One line a request, when all of it is over; health only where debugging is asked for. Neither the
+ * path nor the query string is logged, since they hold ids and texts of clients; the route is. */
 static void log_request(struct ist_exchange *x, bool whole)
 {
 	int status = x->phase == IST_PHASE_SENT || x->phase == IST_PHASE_CUT ? x->reply.status : 0;
@@ -325,6 +348,8 @@ static void log_request(struct ist_exchange *x, bool whole)
 	ist_log_end(&line);
 }
 
+/* The library lets go of the request: answered, or the client left, or it was cut off. A worker
+ * that reads a stream is woken and told so. */
 void ist_exchange_completed(void *cls, struct MHD_Connection *connection, void **cls_request,
 			    enum MHD_RequestTerminationCode why)
 {

@@ -25,6 +25,8 @@ struct heads {
 	bool too_many;
 };
 
+/* Headers are copied: a streaming handler reads them on its worker while the library may still add
+ * trailers on its own thread. */
 static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *name,
 				   const char *value)
 {
@@ -70,6 +72,8 @@ const char *ist_request_query(const struct ist_request *rq, const char *name)
 	return NULL;
 }
 
+/* Signs and blanks that strtol would pass are refused: what is shown in a list of links must not
+ * have two spellings. */
 enum ist_code ist_request_query_int(const struct ist_request *rq, const char *name, long def,
 				    long min, long max, long *ret, struct ist_err *err)
 {
@@ -109,6 +113,8 @@ static void name_request(struct ist_exchange *x)
 		snprintf(x->request_id + 2 * i, 3, "%02x", raw[i]);
 }
 
+/* Any web page may send requests to loopback, and names that resolve to it are easily had: what a
+ * page of another site asks for is known by its Host (rebinding) or its Origin. */
 static enum ist_code check_sender(struct ist_exchange *x, struct ist_err *err)
 {
 	const char *host = ist_request_header(&x->rq, "Host");
@@ -176,6 +182,7 @@ static const struct {
     [IST_BODY_OPTIONAL_JSON] = {true, false, false},
 };
 
+/* Type and length are judged before the body comes, and the more general mistake is told first. */
 static enum ist_code check_body(struct ist_exchange *x, struct ist_err *err)
 {
 	const struct ist_route *route = x->rq.route;
@@ -203,6 +210,7 @@ static enum ist_code check_body(struct ist_exchange *x, struct ist_err *err)
 	return IST_OK;
 }
 
+/* All {…} of all patterns are names by the same rule, so it is checked here for every handler. */
 static enum ist_code find_route(struct ist_exchange *x, const char *method, struct ist_err *err)
 {
 	struct ist_path path;
@@ -226,6 +234,8 @@ static enum ist_code find_route(struct ist_exchange *x, const char *method, stru
 				      &x->n_query, err);
 }
 
+/* The request id comes first, because every answer carries one; then framing, because with an
+ * unclear length nothing else of the request can be trusted. */
 enum ist_code ist_exchange_head(struct ist_exchange *x, const char *method, struct ist_err *err)
 {
 	struct heads heads = {.x = x, .bytes = strlen(x->target)};

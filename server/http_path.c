@@ -131,6 +131,8 @@ static void allow(char *list, size_t size, const char *method)
 		 strcmp(method, "GET") == 0 ? ", HEAD" : "");
 }
 
+/* Methods are looked at among the best fitting patterns only: POST to a path that only GET has is
+ * 405 and never falls through to a looser pattern. */
 const struct ist_route *ist_route_find(const struct ist_path *path, const char *method,
 				       struct ist_arena *arena, const char *segment[4],
 				       char *ret_allow, size_t allow_size, struct ist_err *err)
@@ -172,6 +174,7 @@ static bool is_allowed(const char *const *allowed, const char *name)
 	return false;
 }
 
+/* A parameter that is given twice would silently mean its first or its last: refused. */
 static enum ist_code add(struct ist_query_value *values, size_t *n, const char *name,
 			 const char *value, const char *const *allowed, struct ist_err *err)
 {
@@ -217,6 +220,8 @@ enum ist_code ist_query_string_parse(const char *target, const char *const *allo
 	return IST_OK;
 }
 
+/* Only these three names: 127.0.0.1.evil.com and the like begin alike, so the end is checked, too.
+ */
 bool ist_host_is_local(const char *host)
 {
 	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};

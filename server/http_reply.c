@@ -18,6 +18,7 @@
 #define CODE_FROM 1400 /* bytes; less fits into one packet anyway */
 #define CHUNK_BYTES (64 << 10)
 
+/* Replies end with a newline: they are read in terminals, too. */
 void ist_reply_json(struct ist_reply *re, int status, json_t *json)
 {
 	re->status = status;
@@ -52,6 +53,7 @@ void ist_reply_header(struct ist_request *rq, struct ist_reply *re, const char *
 	re->headers[re->n_headers++].value = copy;
 }
 
+/* The tag is set either way, as RFC 9110 wants it on a 304, too. */
 bool ist_reply_etag(struct ist_request *rq, struct ist_reply *re, const char *etag)
 {
 	ist_reply_header(rq, re, "ETag", "%s", etag);
@@ -61,6 +63,7 @@ bool ist_reply_etag(struct ist_request *rq, struct ist_reply *re, const char *et
 	return true;
 }
 
+/* Ends whatever the reply holds and leaves it as new; a file that was handed on is -1 by then. */
 void ist_reply_finish(struct ist_reply *re)
 {
 	ist_buf_finish(&re->body);
@@ -71,6 +74,8 @@ void ist_reply_finish(struct ist_reply *re)
 	*re = (struct ist_reply){.fd = -1};
 }
 
+/* Turns whatever the handler had begun into a problem document. What the client can do about it
+ * goes into headers; what only we can do something about goes into the log, once, here. */
 void ist_reply_problem(struct ist_exchange *x, const struct ist_err *err)
 {
 	struct ist_reply *re = &x->reply;
@@ -100,6 +105,8 @@ static bool is_text(const char *type)
 				strstr(type, "yaml") != NULL);
 }
 
+/* Coding a body costs more than all else about a small reply, so it is done on the worker and only
+ * where the client asked for it and there is something to gain. */
 void ist_reply_prepare(struct ist_exchange *x)
 {
 	struct ist_reply *re = &x->reply;
@@ -144,6 +151,8 @@ static void make_more(struct ist_task *task, struct ist_worker *worker)
 	ist_exchange_unref(x);
 }
 
+/* Always let in: the request was admitted long ago, and refusing its continuation would cut a
+ * reply. */
 void ist_reply_more(struct ist_exchange *x)
 {
 	x->pull.again_us = 0;
@@ -153,6 +162,8 @@ void ist_reply_more(struct ist_exchange *x)
 		abort(); /* `always` is never refused */
 }
 
+/* On the HTTP thread, which must not wait: gives out what the worker has made, or suspends the
+ * connection until there is more. */
 static ssize_t pull(void *cls, uint64_t pos, char *buf, size_t max)
 {
 	struct ist_exchange *x = cls;
@@ -221,6 +232,7 @@ static struct MHD_Response *from_file(struct ist_exchange *x)
 	return response;
 }
 
+/* The exchange is referenced by a body made on the way: it outlives the request in the library. */
 static struct MHD_Response *make(struct ist_exchange *x)
 {
 	struct ist_reply *re = &x->reply;
@@ -242,6 +254,7 @@ static struct MHD_Response *make(struct ist_exchange *x)
 	return response;
 }
 
+/* On the HTTP thread that owns the connection; the response takes over body, file or exchange. */
 enum MHD_Result ist_reply_queue(struct ist_exchange *x)
 {
 	struct MHD_Response *response = make(x);

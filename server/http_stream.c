@@ -11,6 +11,7 @@
 
 #define RING_BYTES ((size_t)1 << 20)
 
+/* The ring is made with the first byte, so that a request that is refused at once costs nothing. */
 size_t ist_stream_push(struct ist_exchange *x, const char *data, size_t size)
 {
 	struct ist_ring *r = &x->ring;
@@ -32,6 +33,7 @@ size_t ist_stream_push(struct ist_exchange *x, const char *data, size_t size)
 	return taken;
 }
 
+/* The sender is let on only when half the ring is free: each resume wakes a thread. */
 static size_t pull(struct ist_exchange *x, char *data, size_t cap)
 {
 	struct ist_ring *r = &x->ring;
@@ -50,6 +52,7 @@ static size_t pull(struct ist_exchange *x, char *data, size_t cap)
 	return n;
 }
 
+/* Bytes that came before the client left are not worth reading: it will send them again. */
 static enum ist_code take(struct ist_exchange *x, void *data, size_t cap, size_t *ret_n,
 			  struct ist_err *err)
 {

@@ -31,6 +31,7 @@ void ist_batch_init(struct ist_import_batch *b, struct ist_worker *worker, struc
 	b->slots = ist_alloc(SLOTS, sizeof(*b->slots));
 }
 
+/* All of a batch lives in its arena and its documents; both are reused for the next. */
 static void clear(struct ist_import_batch *b)
 {
 	for (size_t i = 0; i < b->n; i++)
@@ -67,6 +68,8 @@ struct ist_import_record *ist_batch_add(struct ist_import_batch *b, size_t bytes
 	return r;
 }
 
+/* Open addressing by FNV-1a. An id that comes again must be written even if the store holds just
+ * that now, because the record before it may change the item. */
 void ist_batch_note_id(struct ist_import_batch *b, struct ist_import_record *r)
 {
 	uint32_t hash = 2166136261u;
@@ -87,6 +90,8 @@ void ist_batch_note_id(struct ist_import_batch *b, struct ist_import_record *r)
 	}
 }
 
+/* Whatever goes wrong is the record's: it has a line of its own in the answer, with the id where
+ * one could be read. */
 void ist_record_read_line(struct ist_import_batch *b, struct ist_import_record *r,
 			  struct ist_str line)
 {
@@ -125,6 +130,8 @@ struct helper {
 	bool started;
 };
 
+/* Pictures are always looked at, also those that come with a vector: type and size are taken from
+ * them, and what cannot be decoded must not be stored. */
 static bool needs_encoding(const struct ist_item *item)
 {
 	return item->has_image || (item->n_texts > 0 && item->text_vectors == NULL);
@@ -181,6 +188,7 @@ static void start(struct helper *h, struct crew *crew)
 	pthread_attr_destroy(&attr);
 }
 
+/* As many as there are decoders: more would wait for one. Few records are not worth a thread. */
 static size_t count_helpers(const struct ist_import_batch *b)
 {
 	size_t costly = 0, most = (size_t)b->worker->daemon->config.decoders;
@@ -237,6 +245,7 @@ static void put_failure(struct ist_err *err, struct ist_buf *out)
 	ist_json_put_string(out, detail, strlen(detail));
 }
 
+/* Details may quote what the client sent, so they are made well-formed like those of problems. */
 static enum ist_code put_line(struct ist_import_batch *b, struct ist_import_record *r,
 			      struct ist_err *err)
 {
@@ -268,6 +277,8 @@ static enum ist_code put_line(struct ist_import_batch *b, struct ist_import_reco
 	return code;
 }
 
+/* The lines are spooled also where writing failed, so that the answer holds one for each record
+ * read. */
 enum ist_code ist_batch_run(struct ist_import_batch *b, struct ist_err *err)
 {
 	size_t n_helpers = count_helpers(b);

@@ -40,6 +40,7 @@ struct tar {
 	struct ist_err err;
 };
 
+/* libarchive has error texts of its own; the code that we need is kept beside. */
 static la_ssize_t read_some(struct archive *a, void *user, const void **ret)
 {
 	struct tar *t = user;
@@ -68,6 +69,7 @@ static void drop_item(struct tar *t)
 	}
 }
 
+/* A sidecar .txt is one text; the line break that editors put at its end is not part of it. */
 static enum ist_code add_text(struct tar *t, json_t *json, struct ist_err *err)
 {
 	struct ist_buf *text = &t->part[MEMBER_TEXT];
@@ -126,6 +128,7 @@ static enum ist_code read_item(struct tar *t, struct ist_import_record *r, struc
 	return ist_item_parse(&source, b->dim, &b->arena, &r->given, err);
 }
 
+/* Result lines name the first member of an item, as it stood in the archive. */
 static enum ist_code new_record(struct tar *t, const char *member, size_t bytes,
 				struct ist_import_record **ret, struct ist_err *err)
 {
@@ -140,6 +143,7 @@ static enum ist_code new_record(struct tar *t, const char *member, size_t bytes,
 	return IST_OK;
 }
 
+/* What went wrong with one member fails the item as a whole: half an item is none. */
 static enum ist_code end_item(struct tar *t, struct ist_err *err)
 {
 	struct ist_import_record *r;
@@ -176,6 +180,8 @@ static enum ist_code fail_member(struct tar *t, const char *path, const char *wh
 	return IST_OK;
 }
 
+/* A broken archive ends the stream. What its reader said first (the client left, the daemon stops)
+ * is the true reason where there is one. */
 static enum ist_code broken(struct tar *t, struct ist_err *err)
 {
 	if (t->read_err.code != IST_OK) {
@@ -225,6 +231,8 @@ static bool find_kind(const char *suffix, enum member_kind *ret)
 	return false;
 }
 
+/* Everything up to the first dot of the base name is the id, everything after it the kind, as
+ * WebDataset has it; the folder belongs to the id. */
 static enum ist_code take_file(struct tar *t, const char *path, struct ist_err *err)
 {
 	const char *slash = strrchr(path, '/');
@@ -244,6 +252,7 @@ static enum ist_code take_file(struct tar *t, const char *path, struct ist_err *
 	return read_member(t, kind, err);
 }
 
+/* Names are UTF-8 or refused later as ids; leading ./ and / say nothing. */
 static enum ist_code take_member(struct tar *t, struct archive_entry *entry, struct ist_err *err)
 {
 	const char *path = archive_entry_pathname_utf8(entry);

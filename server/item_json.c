@@ -52,6 +52,7 @@ static const struct ist_field vectors_fields[] = {
     {"texts", IST_FIELD_ANY, offsetof(struct vectors_body, texts)},
 };
 
+/* The hash is taken of the bytes; one that came along must agree, or something was mixed up. */
 static enum ist_code read_image_bytes(const struct image_body *body, struct ist_arena *arena,
 				      struct ist_item *item, struct ist_err *err)
 {
@@ -74,6 +75,8 @@ static enum ist_code read_image_bytes(const struct image_body *body, struct ist_
 	return IST_OK;
 }
 
+/* Null is no picture. A hash without bytes names one that the server holds; whether it does is
+ * found out when the item is prepared. */
 static enum ist_code read_image(const json_t *json, struct ist_arena *arena,
 				struct ist_item_given *given, struct ist_err *err)
 {
@@ -97,6 +100,7 @@ static enum ist_code read_image(const json_t *json, struct ist_arena *arena,
 	return IST_OK;
 }
 
+/* Strings stay in the document; only the array of pointers is made. */
 static enum ist_code read_texts(const json_t *json, struct ist_arena *arena, struct ist_item *item,
 				struct ist_err *err)
 {
@@ -139,6 +143,7 @@ static enum ist_code read_label(const json_t *json, struct ist_item *item, struc
 	return IST_OK;
 }
 
+/* Sorted and compact: the same metadata has the same text, which is what "unchanged" compares. */
 enum ist_code ist_metadata_text(const json_t *metadata, struct ist_arena *arena, const char **ret,
 				struct ist_err *err)
 {
@@ -155,6 +160,7 @@ enum ist_code ist_metadata_text(const json_t *metadata, struct ist_arena *arena,
 			       IST_ITEM_METADATA_BYTES_MAX);
 }
 
+/* A patch is merged into what is there later, so it is kept as it came. */
 static enum ist_code read_metadata(const json_t *json, bool patch, struct ist_arena *arena,
 				   struct ist_item_given *given, struct ist_err *err)
 {
@@ -166,6 +172,7 @@ static enum ist_code read_metadata(const json_t *json, bool patch, struct ist_ar
 	return patch ? IST_OK : ist_metadata_text(json, arena, &given->item.metadata, err);
 }
 
+/* All rows are as wide as the text encoder, so they become one matrix. */
 static enum ist_code read_text_vectors(const json_t *json, size_t dim, struct ist_arena *arena,
 				       struct ist_item *item, struct ist_err *err)
 {
@@ -212,6 +219,7 @@ static enum ist_code read_vectors(const json_t *json, const size_t dim[IST_N_MOD
 	return IST_OK;
 }
 
+/* The scanner took any width; here it is compared with the collection's. */
 static enum ist_code use_cut(const struct ist_cut_vectors *cut, const size_t dim[IST_N_MODALITIES],
 			     struct ist_item *item, struct ist_err *err)
 {
@@ -235,6 +243,8 @@ static enum ist_code use_cut(const struct ist_cut_vectors *cut, const size_t dim
 	return IST_OK;
 }
 
+/* The id of the path wins. A document that was read elsewhere and is written here under another id
+ * is more likely a mistake than a wish. */
 static enum ist_code check_id(const struct item_body *body, const char *id, struct ist_item *item,
 			      struct ist_err *err)
 {
@@ -265,6 +275,7 @@ enum ist_code ist_item_check(const struct ist_item *item, struct ist_err *err)
 	return IST_OK;
 }
 
+/* For patches: what is absent stays, what is null goes. */
 static unsigned members_of(const struct item_body *body, const struct ist_cut_vectors *cut)
 {
 	return (body->image != NULL ? IST_ITEM_IMAGE : 0u) |
@@ -338,6 +349,7 @@ enum ist_code ist_item_parse(const struct ist_item_source *source,
 	return source->patch ? IST_OK : ist_item_check(&ret->item, err);
 }
 
+/* Only objects merge; arrays and plain values are replaced whole, as the RFC has it. */
 json_t *ist_json_merge(const json_t *target, const json_t *patch)
 {
 	json_t *merged;
@@ -425,6 +437,7 @@ void ist_item_put_vectors(struct ist_buf *buf, const struct ist_item *item,
 	ist_buf_putc(buf, '}');
 }
 
+/* Written straight into the buffer: a page of a list makes no JSON values. */
 void ist_item_put(struct ist_buf *buf, const struct ist_item *item,
 		  const size_t dim[IST_N_MODALITIES], bool with_vectors)
 {

@@ -11,6 +11,7 @@
 
 #define DEPTH_MAX 64
 
+/* Brackets in strings do not count. What is no JSON at all is found by the parser. */
 static bool too_deep(const char *s, size_t len)
 {
 	size_t depth = 0;
@@ -75,6 +76,7 @@ void ist_json_put_string(struct ist_buf *buf, const char *s, size_t len)
 	ist_buf_putc(buf, '"');
 }
 
+/* Fifteen digits are enough for what people write; what needs more gets it. */
 static void put_real(struct ist_buf *buf, double x)
 {
 	char text[40];
@@ -168,6 +170,8 @@ void ist_json_put(struct ist_buf *buf, const json_t *json, bool sorted)
 	}
 }
 
+/* `more` is the number of bytes that must follow; low and high bound the first of them, which rules
+ * out overlong forms, surrogates and what lies beyond U+10FFFF. */
 bool ist_utf8_is_valid(const char *text, size_t len)
 {
 	const unsigned char *s = (const unsigned char *)text;

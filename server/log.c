@@ -41,6 +41,7 @@ static void put(struct ist_log_line *line, const char *s, size_t n)
 	line->len += (unsigned)n;
 }
 
+/* Ids like 0123 or 1e5f are no numbers, although they begin like one. */
 static bool is_number(const char *s)
 {
 	char *end;
@@ -85,6 +86,7 @@ static void put_quoted(struct ist_log_line *line, const char *s)
 	put(line, "\"", 1);
 }
 
+/* A line that is nearly full takes no more fields, rather than half of one. */
 static void put_field(struct ist_log_line *line, const char *name, const char *value)
 {
 	if (line->len > sizeof(line->text) - 128)

@@ -67,6 +67,8 @@ static char *beside(const char *name)
 	return ist_format("%s/%s", dirname(self), name);
 }
 
+/* Neither opens nor starts anything: encoders open at first use, decoders with the first picture.
+ */
 static void start_media(struct ist_daemon *d)
 {
 	const struct ist_config *config = &d->config;
@@ -87,6 +89,7 @@ static void start_media(struct ist_daemon *d)
 	d->decoders = ist_decoders_create(&options);
 }
 
+/* Jobs begin last, when everything that they use and that can watch them is there. */
 static enum ist_code start(struct ist_daemon *d, struct ist_err *err)
 {
 	struct ist_store_options store = {.event = ist_log_event,
@@ -103,6 +106,7 @@ static enum ist_code start(struct ist_daemon *d, struct ist_err *err)
 	return ist_jobs_start(d->jobs, err);
 }
 
+/* The file is written last and whole: who waits for it may connect at once. */
 static enum ist_code announce(struct ist_daemon *d, struct ist_err *err)
 {
 	ist_autofree char *text = ist_format("%s\n", ist_http_address(d->http));
@@ -142,6 +146,7 @@ static void let_signals_kill(const sigset_t *signals)
 	pthread_sigmask(SIG_UNBLOCK, signals, NULL);
 }
 
+/* Jobs stop after the requests, because those may have started some; the store closes last. */
 static void stop(struct ist_daemon *d)
 {
 	bool idle = true;
@@ -162,6 +167,7 @@ static void stop(struct ist_daemon *d)
 	ist_store_close(d->store);
 }
 
+/* Also where starting failed, everything that did start is stopped in order. */
 static int run(struct ist_daemon *d, const sigset_t *signals)
 {
 	struct ist_err err = {0};

@@ -45,6 +45,7 @@ static const struct {
     [IST_COUNT_JOBS_FAILED] = {"jobs_failed", "Jobs that failed"},
 };
 
+/* Relaxed: a reader may see one of the three tables a request later than the others. */
 void ist_metrics_request(size_t route, int status, int64_t micros)
 {
 	size_t s = 0, b = 0;
@@ -97,6 +98,7 @@ static void put_statuses(struct ist_buf *buf)
 		}
 }
 
+/* Operations that were never asked for are left out: most of them, on most days. */
 static void put_histogram(struct ist_buf *buf, size_t r)
 {
 	uint64_t n = 0;
@@ -219,6 +221,7 @@ static const struct {
     {"index_recall", "Recall at 10 of the built part, measured (NaN: not)", row_recall},
 };
 
+/* A collection that is removed meanwhile is left out. No error is worth failing a scrape. */
 static size_t read_rows(struct ist_store *store, struct row *rows)
 {
 	json_t *names = NULL;
@@ -240,6 +243,7 @@ static size_t read_rows(struct ist_store *store, struct row *rows)
 	return n;
 }
 
+/* Prometheus wants all values of one name together, so collections are read first. */
 static void put_collections(struct ist_store *store, struct ist_buf *buf)
 {
 	ist_autofree struct row *rows = ist_alloc(COLLECTIONS_MAX, sizeof(*rows));

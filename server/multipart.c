@@ -93,6 +93,7 @@ static enum ist_code after_boundary(struct reader *r, bool *ret_end, struct ist_
 	return IST_OK;
 }
 
+/* Headers that we do not know are passed over, as RFC 7578 asks. */
 static enum ist_code read_header(struct reader *r, const char *line, struct ist_part_body *part,
 				 struct ist_err *err)
 {
@@ -162,6 +163,7 @@ static enum ist_code read_part(struct reader *r, struct ist_part_body *part, str
 	return IST_OK;
 }
 
+/* What follows the closing boundary is ignored, as the RFC says. */
 enum ist_code ist_multipart_parse(const char *type, struct ist_str body, struct ist_arena *arena,
 				  const struct ist_part_body **ret, size_t *ret_n,
 				  struct ist_err *err)

@@ -131,6 +131,7 @@ static bool vector(struct ist_vector_scan *scan, struct cursor *c, size_t *ret_d
 	return take(c, ']') && !zero;
 }
 
+/* The numbers gather in one buffer, whose size is not known before the end. */
 static const float *keep(struct ist_vector_scan *scan, size_t from, struct ist_arena *arena)
 {
 	size_t n = scan->n - from;
@@ -236,6 +237,8 @@ void ist_vector_scan_finish(struct ist_vector_scan *scan)
 	*scan = (struct ist_vector_scan){0};
 }
 
+/* Members before "vectors" are passed over by their brackets, the ones after it are not looked at:
+ * the parser sees both in what is left, with null in the place of what was cut. */
 bool ist_vector_scan_cut(struct ist_vector_scan *scan, struct ist_str line, struct ist_arena *arena,
 			 struct ist_cut_vectors *ret)
 {

@@ -90,6 +90,7 @@ static void start_thread(struct ist_workers *pool)
 	pthread_attr_destroy(&attr);
 }
 
+/* A queue that is full says so at once: waiting here would stop the HTTP thread. */
 bool ist_workers_submit(struct ist_workers *pool, struct ist_task *task, bool always)
 {
 	bool taken;
@@ -119,6 +120,7 @@ void ist_workers_stats(struct ist_workers *pool, size_t *ret_waiting, size_t *re
 	pthread_mutex_unlock(&pool->lock);
 }
 
+/* Tasks that wait are still run: each holds a request that somebody waits for. */
 void ist_workers_destroy(struct ist_workers *pool)
 {
 	if (pool == NULL)
