@@ -29,7 +29,7 @@ static bool parse_widths(char *text, struct ist_acmr_settings *s, enum ist_modal
 {
 	size_t width[IST_ACMR_HIDDEN + 2], n = 0;
 
-	for (char *w = strtok(text, ","); w != NULL; w = strtok(NULL, ",")) {
+	for (char *w = strsep(&text, ","); w != NULL; w = strsep(&text, ",")) {
 		if (n == IST_COUNT(width))
 			return false;
 		width[n++] = strtoul(w, NULL, 10);
