@@ -12,6 +12,8 @@
 #include "core/base/memory.h"
 #include "server/json.h"
 
+#define QUERY_VALUE_MAX 8192
+
 static int hex(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -174,6 +176,25 @@ static bool is_allowed(const char *const *allowed, const char *name)
 	return false;
 }
 
+/* Bytes that a value may have at most; of the names that are not here, QUERY_VALUE_MAX. */
+static const struct {
+	const char *name;
+	size_t max;
+} value_max[] = {{"cursor", 1024}, {"collection", 64}};
+
+static enum ist_code check_length(const char *name, const char *value, struct ist_err *err)
+{
+	size_t max = QUERY_VALUE_MAX, n = strlen(value);
+
+	for (size_t i = 0; i < IST_COUNT(value_max); i++)
+		if (strcmp(value_max[i].name, name) == 0)
+			max = value_max[i].max;
+	if (n >= 1 && n <= max)
+		return IST_OK;
+	ist_fail(err, IST_INVALID, "must be 1 to %zu bytes, got %zu", max, n);
+	return ist_err_in(err, name);
+}
+
 /* A parameter that is given twice would silently mean its first or its last: refused. */
 static enum ist_code add(struct ist_query_value *values, size_t *n, const char *name,
 			 const char *value, const char *const *allowed, struct ist_err *err)
@@ -190,6 +211,8 @@ static enum ist_code add(struct ist_query_value *values, size_t *n, const char *
 			ist_fail(err, IST_INVALID, "is given twice");
 			return ist_err_in(err, name);
 		}
+	if (check_length(name, value, err) != IST_OK)
+		return err->code;
 	if (*n == IST_QUERY_PARAMS)
 		return ist_fail(err, IST_INVALID, "too many parameters");
 	values[*n].name = name;
