@@ -52,6 +52,7 @@ struct ist_model *ist_identity_create(const size_t dim[IST_N_MODALITIES], bool s
 	return model;
 }
 
+/* Document frequency is counted over training pairs alone: held-out texts stay unseen. */
 static void fit_idf(struct ist_model *model, enum ist_modality m, const struct ist_pairs *pairs)
 {
 	size_t dim = pairs->dim[m], n = 0;
@@ -89,6 +90,7 @@ static enum ist_code train(const struct ist_pairs *pairs, json_t *params, uint64
 
 static const char *const tensor_name[IST_N_MODALITIES] = {"image.weight", "text.weight"};
 
+/* Only reached with weights: a plain identity is its manifest. */
 static enum ist_code save(const struct ist_model *model, const char *folder, struct ist_err *err)
 {
 	const struct identity *state = model->state;

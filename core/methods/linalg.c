@@ -114,6 +114,7 @@ static void update_below(double *a, size_t n, size_t at, size_t size)
 	}
 }
 
+/* Right-looking, block column by block column; a poll after each. */
 enum ist_code ist_cholesky(double *a, size_t n, const struct ist_train_hooks *hooks,
 			   struct ist_err *err)
 {
@@ -255,6 +256,7 @@ static void turn_columns(const double *x, size_t n, const double *turn, size_t w
 		memcpy(ret + i * k, turned + i * width, k * sizeof(double));
 }
 
+/* The share of a that the subspaces hold; it grows from round to round. */
 static double sum_of_squares(const double *a, size_t n)
 {
 	double sum = 0;
@@ -264,6 +266,8 @@ static double sum_of_squares(const double *a, size_t n)
 	return sum;
 }
 
+/* Ends when a round catches nothing more. Close singular values near the k-th may still be mixed
+ * then, which costs a baseline nothing. */
 static enum ist_code svd_iterated(const double *a, size_t m, size_t n, size_t k, double *u,
 				  double *s, double *v, const struct ist_train_hooks *hooks,
 				  struct ist_err *err)

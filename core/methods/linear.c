@@ -86,6 +86,8 @@ static void cca_finish(struct cca *cca)
 	}
 }
 
+/* Columns that share a sum are divided by the root of their number, which is what makes the
+ * folding orthonormal. */
 static void start_folding(struct side *side, enum ist_modality m)
 {
 	ist_autofree uint32_t *count = ist_alloc(MAX_DIM, sizeof(*count));
@@ -135,6 +137,7 @@ static void subtract_mean(const struct side *side, float *x, size_t n)
 	}
 }
 
+/* Most scalings leave a mean of 0 behind, but `none` does not, and covariances want it gone. */
 static enum ist_code fit_mean(struct cca *cca, enum ist_modality m, struct ist_err *err)
 {
 	struct side *side = &cca->side[m];
@@ -183,6 +186,8 @@ static enum ist_code covariance(struct cca *cca, enum ist_modality a, enum ist_m
 	return code;
 }
 
+/* The ridge is in units of the mean variance, so that it means the same for any unit of the
+ * features. */
 static enum ist_code factor_side(struct cca *cca, enum ist_modality m, struct ist_err *err)
 {
 	struct side *side = &cca->side[m];
@@ -265,6 +270,7 @@ static enum ist_code make_map(struct cca *cca, enum ist_modality m, double *dire
 	return code;
 }
 
+/* The equations of the head, in their order. */
 static enum ist_code fit(struct cca *cca, size_t k, struct ist_err *err)
 {
 	const struct side *x = &cca->side[IST_IMAGE], *y = &cca->side[IST_TEXT];
@@ -286,6 +292,7 @@ static enum ist_code fit(struct cca *cca, size_t k, struct ist_err *err)
 	return code;
 }
 
+/* Rows, scalings and folding are decided before anything is summed up. */
 static void start(struct cca *cca, uint64_t seed)
 {
 	cca->rows = ist_training_rows(cca->pairs, false, MAX_ROWS, seed, &cca->n);

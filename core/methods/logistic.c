@@ -140,6 +140,7 @@ static void add(double *a, double factor, const double *b, size_t n)
 		a[i] += factor * b[i];
 }
 
+/* What the end of the minimisation is judged by: the largest component, free of dimension. */
 static double largest(const double *a, size_t n)
 {
 	double top = 0;
@@ -195,6 +196,8 @@ static void descend(const struct history *h, const double *gradient, size_t size
 	}
 }
 
+/* A pair without curvature (s'y not above 0) would spoil the model of the Hessian: it is
+ * overwritten by the next. */
 static void remember(struct history *h, const double *w, const double *next, const double *gradient,
 		     const double *next_gradient, size_t size)
 {
@@ -296,6 +299,7 @@ static enum ist_code fit_side(const struct ist_pairs *pairs, enum ist_modality m
 	return code;
 }
 
+/* The maps become the model's. */
 static struct ist_model *wrap(const struct ist_pairs *pairs, const json_t *params_, uint64_t seed,
 			      struct ist_maps *maps)
 {
@@ -345,6 +349,7 @@ static enum ist_code train(const struct ist_pairs *pairs, json_t *params_, uint6
 	return IST_OK;
 }
 
+/* The weights are the same for both rankings and are shared. */
 static enum ist_code variant(const struct ist_model *model, const char *similarity,
 			     struct ist_model **ret, struct ist_err *err)
 {

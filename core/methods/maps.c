@@ -53,6 +53,7 @@ const char *ist_scaling_param(enum ist_modality m)
 	return m == IST_IMAGE ? "image_scaling" : "text_scaling";
 }
 
+/* A side as the tensors of its file; the names live as long as the caller's buffer. */
 static size_t describe(const struct ist_model *model, enum ist_modality m, char names[4][64],
 		       struct ist_safetensor ret[4])
 {
@@ -88,6 +89,7 @@ enum ist_code ist_maps_save(const struct ist_model *model, const char *folder, s
 	return ist_safetensors_write(path, tensors, n, NULL, err);
 }
 
+/* Shapes come from the manifest and are checked against the file by the reader. */
 static enum ist_code load_side(const struct ist_model *model, struct ist_maps *maps,
 			       enum ist_modality m, const struct ist_safetensors *file,
 			       struct ist_err *err)
@@ -110,6 +112,7 @@ static enum ist_code load_side(const struct ist_model *model, struct ist_maps *m
 	return code;
 }
 
+/* The state is set only when all of it has been read. */
 enum ist_code ist_maps_load(struct ist_model *model, const char *folder, struct ist_err *err)
 {
 	ist_autofree char *path = ist_format("%s/" WEIGHTS, folder);
@@ -129,6 +132,7 @@ enum ist_code ist_maps_load(struct ist_model *model, const char *folder, struct 
 	return IST_OK;
 }
 
+/* Biases are laid down first, so that the product adds to them in one pass. */
 void ist_maps_apply(const struct ist_maps *maps, enum ist_modality m, size_t dim, const float *x,
 		    size_t n, float *ret)
 {
@@ -153,6 +157,7 @@ static int ascending(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+/* Ascending order keeps the reading of a mapped matrix sequential. */
 uint32_t *ist_training_rows(const struct ist_pairs *pairs, bool labelled, size_t limit,
 			    uint64_t seed, size_t *ret_n)
 {

@@ -72,6 +72,7 @@ void ist_model_unref(struct ist_model *model)
 	free(model);
 }
 
+/* {"image": n, "text": n}: dimensions have names in files, never positions. */
 static json_t *by_modality(const size_t values[IST_N_MODALITIES])
 {
 	json_t *object = json_object();
@@ -82,6 +83,7 @@ static json_t *by_modality(const size_t values[IST_N_MODALITIES])
 	return object;
 }
 
+/* All four directions, fitted or not: mean and deviation are there even where no map is. */
 static json_t *calibration_json(const struct ist_model *model)
 {
 	json_t *all = json_object();
@@ -114,6 +116,7 @@ static enum ist_code weights_sum(const char *folder, char ret[IST_SHA256_HEX], s
 	return code;
 }
 
+/* Has the method write its weights, then describes them; a plain identity has none. */
 static enum ist_code manifest_of(const struct ist_model *model, const char *folder, json_t **ret,
 				 struct ist_err *err)
 {
@@ -155,6 +158,7 @@ enum ist_code ist_model_save(const struct ist_model *model, const char *folder, 
 	return code == IST_OK ? IST_OK : ist_wrap(err, "save model %s", folder);
 }
 
+/* Bounded before anything is allocated by them: a manifest is a guest, too. */
 static bool read_dims(const json_t *manifest, const char *key, size_t ret[IST_N_MODALITIES])
 {
 	const json_t *object = json_object_get(manifest, key);
@@ -169,6 +173,7 @@ static bool read_dims(const json_t *manifest, const char *key, size_t ret[IST_N_
 	return true;
 }
 
+/* A deviation of 0 would make every standardised similarity infinite. */
 static bool read_calibration(const json_t *manifest, struct ist_model *model)
 {
 	const json_t *all = json_object_get(manifest, "calibration");
@@ -191,6 +196,7 @@ static bool read_calibration(const json_t *manifest, struct ist_model *model)
 	return true;
 }
 
+/* By name, so that the order of the enumeration is free to change. */
 static bool read_similarity(const char *name, enum ist_similarity *ret)
 {
 	for (int i = 0; i < IST_N_SIMILARITIES; i++) {
@@ -240,6 +246,7 @@ static enum ist_code read_manifest(const json_t *manifest, struct ist_model **re
 	return IST_OK;
 }
 
+/* The checksum first: the reader of a format is no place to find out about a torn write. */
 static enum ist_code load_weights(struct ist_model *model, const char *folder, const char *expected,
 				  struct ist_err *err)
 {

@@ -31,6 +31,7 @@ static void pointer_of(const char *key, struct ist_buf *ret)
 	}
 }
 
+/* Says what there is: a misspelt name is the commonest mistake. */
 static enum ist_code fail_unknown(const struct ist_method *method, const char *key,
 				  struct ist_err *err)
 {
@@ -48,6 +49,7 @@ static enum ist_code fail_unknown(const struct ist_method *method, const char *k
 			   method->name, known.data);
 }
 
+/* A whole number may be written 200.0, as some languages' JSON writers do. */
 static enum ist_code check_number(const struct ist_param *param, const json_t *value, json_t **ret,
 				  struct ist_err *err)
 {
@@ -101,6 +103,7 @@ static enum ist_code (*const check[])(const struct ist_param *, const json_t *, 
     [IST_PARAM_CHOICE] = check_choice,
 };
 
+/* null stands for "by the data" until the method has seen them. */
 static json_t *default_of(const struct ist_param *param)
 {
 	if (param->by_data)
@@ -118,6 +121,7 @@ static json_t *default_of(const struct ist_param *param)
 	return json_null();
 }
 
+/* null is a value only where the table leaves the choice to the data. */
 static enum ist_code complete_one(const struct ist_param *param, const json_t *given, json_t *into,
 				  struct ist_err *err)
 {

@@ -16,6 +16,7 @@ static void start_rng(const struct ist_sampler *sampler, uint64_t epoch, struct 
 	ret->stream ^= (epoch + 1) * 0x9E3779B97F4A7C15u;
 }
 
+/* Starts from the rows as given: an epoch never depends on the one before it. */
 static void plain_epoch(struct ist_sampler *sampler, uint64_t epoch)
 {
 	struct ist_rng rng;
@@ -25,6 +26,7 @@ static void plain_epoch(struct ist_sampler *sampler, uint64_t epoch)
 	ist_rng_permute(&rng, sampler->order, sampler->n);
 }
 
+/* A class that runs out of rows starts over within the epoch; a large one is cut short. */
 static void balanced_epoch(struct ist_sampler *sampler, uint64_t epoch)
 {
 	struct ist_rng rng;

@@ -87,6 +87,7 @@ static struct ist_pairs limited(const struct ist_pairs *pairs, uint8_t **ret_par
 	return fewer;
 }
 
+/* Pairs of the training part. */
 static size_t count_train(const struct ist_pairs *pairs)
 {
 	size_t n = 0;
@@ -96,6 +97,7 @@ static size_t count_train(const struct ist_pairs *pairs)
 	return n;
 }
 
+/* At least two different ones, or there is nothing to learn. */
 static bool has_labels(const struct ist_pairs *pairs)
 {
 	int32_t first = -1;
@@ -110,6 +112,7 @@ static bool has_labels(const struct ist_pairs *pairs)
 	return false;
 }
 
+/* A floor that cannot be had is said to be missing; it does not spoil the training. */
 static enum ist_code train_one(const struct ist_trials *trials, const struct ist_pairs *pairs,
 			       const struct ist_method *method, json_t *params, uint64_t seed,
 			       const struct ist_train_hooks *hooks, json_t *into,
@@ -133,6 +136,7 @@ static enum ist_code train_one(const struct ist_trials *trials, const struct ist
 	return ist_report_model(trials, model, hooks, into, err);
 }
 
+/* Curves are left out: they are the model's. */
 static enum ist_code run_one(const struct ist_trials *trials, const struct ist_pairs *pairs,
 			     size_t number, uint64_t seed, const struct ist_train_hooks *outer,
 			     json_t *table, struct ist_err *err)

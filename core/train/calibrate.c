@@ -109,6 +109,7 @@ bool ist_fit_logistic(const float *s, const bool *match, size_t n, double *ret_s
 	return true;
 }
 
+/* What a true match is to somebody who searches: the same class, else the very item. */
 static bool is_match(const struct ist_trial *trial, size_t q, size_t g)
 {
 	if (trial->query_label[q] >= 0)
@@ -165,6 +166,8 @@ static enum ist_code draw(const struct ist_model *model, const struct ist_pairs 
 	return code;
 }
 
+/* Fitting on training pairs would promise what new items do not keep; only their mean and
+ * deviation may serve. */
 static enum ist_code calibrate_direction(struct ist_model *model, const struct ist_pairs *pairs,
 					 enum ist_part part, enum ist_modality from,
 					 enum ist_modality to, const struct ist_train_hooks *hooks,

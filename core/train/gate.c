@@ -13,6 +13,7 @@
 #define MIN_QUERIES 30
 #define SEED 0
 
+/* Figures of one model in both directions; the caller finishes them, also after an error. */
 static enum ist_code measure(const struct ist_trials *trials, const struct ist_model *model,
 			     const struct ist_train_hooks *hooks,
 			     struct ist_figures figures[IST_N_MODALITIES], struct ist_err *err)
@@ -50,6 +51,7 @@ static enum ist_code subtract(const struct ist_trials *trials, const struct ist_
 	return code;
 }
 
+/* The lower bound decides: a model is not swapped for luck. */
 static void decide(const struct ist_model *active, bool by_label, const struct ist_interval *found,
 		   struct ist_gate *ret)
 {

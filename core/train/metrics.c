@@ -121,6 +121,7 @@ void ist_figures_finish(struct ist_figures *figures)
 	*figures = (struct ist_figures){0};
 }
 
+/* Same label; without one, the query's own item. */
 static bool is_relevant(const struct ist_trial *trial, size_t q, uint32_t g)
 {
 	if (trial->query_label[q] >= 0)
@@ -155,6 +156,7 @@ void ist_figures_take(struct ist_figures *figures, const struct ist_trial *trial
 		figures->value[i][q] = figures->rank[q] < recall_at[i];
 }
 
+/* A counting sort: the bootstrap walks it thousands of times for medians. */
 uint32_t *ist_figures_order(const struct ist_figures *figures)
 {
 	uint32_t *order = ist_alloc_raw(figures->n, sizeof(*order)), top = 0, *start;
@@ -186,6 +188,7 @@ static double rank_at(const struct ist_figures *figures, const uint32_t *order,
 	return 0;
 }
 
+/* Weights are what a bootstrap draws: how often each cluster was chosen. */
 void ist_figures_mean(const struct ist_figures *figures, const uint32_t *order,
 		      const uint32_t *weight, double ret[IST_N_METRICS])
 {
@@ -238,6 +241,7 @@ enum ist_code ist_embed_pairs(const struct ist_model *model, const struct ist_pa
 	return code;
 }
 
+/* In a fixed order of summation: the same bits on every call. */
 static float square_norm(const float *x, size_t dim)
 {
 	float sum = 0;

@@ -53,6 +53,7 @@ const char *ist_model_similarity_name(const struct ist_model *model)
 	return name != NULL ? name : ist_similarity_names[model->similarity];
 }
 
+/* Without intervals: choices are made by the value alone. */
 enum ist_code ist_trials_figure(const struct ist_trials *trials, const struct ist_model *model,
 				const struct ist_train_hooks *hooks, double *ret,
 				struct ist_err *err)
@@ -76,6 +77,7 @@ enum ist_code ist_trials_figure(const struct ist_trials *trials, const struct is
 	return code;
 }
 
+/* Six decimals: the rest is noise of the draws and would only lengthen the report. */
 static json_t *rounded(double x)
 {
 	return json_real(round(x * 1e6) / 1e6);
@@ -116,6 +118,7 @@ static enum ist_code add_directions(const struct ist_trials *trials, const struc
 	return code;
 }
 
+/* Variants share the weights, so a further ranking costs its measuring only. */
 static enum ist_code add_variant(const struct ist_trials *trials, const struct ist_model *model,
 				 const char *name, const struct ist_train_hooks *hooks,
 				 json_t *table, struct ist_err *err)
@@ -132,6 +135,8 @@ static enum ist_code add_variant(const struct ist_trials *trials, const struct i
 	return add_directions(trials, variant, hooks, directions, err);
 }
 
+/* The figures under the model's own ranking are one row of its table; they are not measured
+ * twice. */
 enum ist_code ist_report_model(const struct ist_trials *trials, const struct ist_model *model,
 			       const struct ist_train_hooks *hooks, json_t *into,
 			       struct ist_err *err)
@@ -185,6 +190,7 @@ static enum ist_code chance_direction(const struct ist_trial *trial,
 	return IST_OK;
 }
 
+/* Pairs, not items: what the method saw. */
 static json_t *count_parts(const struct ist_pairs *pairs)
 {
 	json_int_t count[IST_N_PARTS] = {0};

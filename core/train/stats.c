@@ -52,6 +52,7 @@ static void draw_clusters(uint64_t seed, size_t draw, const uint32_t *used, size
 		weight[used[ist_rng_below(&rng, n_used)]]++;
 }
 
+/* Clusters that have queries at all: a sample may leave some without. */
 static size_t mark_used(const uint32_t *cluster, size_t n, uint8_t *seen, uint32_t *used,
 			size_t n_used)
 {
@@ -64,6 +65,7 @@ static size_t mark_used(const uint32_t *cluster, size_t n, uint8_t *seen, uint32
 	return n_used;
 }
 
+/* One resampling serves all metrics, so that their intervals belong together. */
 static enum ist_code draw_figures(const struct ist_figures *figures, uint64_t seed, double *draws,
 				  const struct ist_train_hooks *hooks, struct ist_err *err)
 {
@@ -158,6 +160,7 @@ static double mean_of(const double *x, size_t n)
 	return n > 0 ? sum / (double)n : 0;
 }
 
+/* Runs are drawn first, then queries anew within every drawn run. */
 static double draw_levels(const double *const *x, const size_t *n, size_t n_runs, uint64_t seed,
 			  size_t draw)
 {

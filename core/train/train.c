@@ -45,6 +45,7 @@ static size_t count_items(const struct ist_pairs *pairs, enum ist_part part)
 	return n;
 }
 
+/* Classes that the training part really has. */
 static size_t count_classes(const struct ist_pairs *pairs)
 {
 	ist_autofree uint8_t *seen = ist_alloc(pairs->n_classes, 1);
@@ -104,6 +105,7 @@ struct stage {
 	const struct ist_trials *validation;
 };
 
+/* Fractions of a stage become fractions of the whole. */
 static void stage_progress(void *user, double fraction, const char *name)
 {
 	const struct stage *stage = user;
@@ -128,6 +130,7 @@ static bool stage_stop(void *user)
 	return ist_stopped(stage->outer);
 }
 
+/* The hook that early stopping asks; NAN tells it that there is nothing to go by. */
 static double stage_validate(void *user, const struct ist_model *model)
 {
 	const struct stage *stage = user;
@@ -140,6 +143,7 @@ static double stage_validate(void *user, const struct ist_model *model)
 	return figure;
 }
 
+/* Checkpoints are handed to the method itself only: a baseline must not find its files. */
 static struct ist_train_hooks stage_hooks(struct stage *stage, double from, double to)
 {
 	stage->from = from;
@@ -172,6 +176,7 @@ static enum ist_code add_digest(const void *data, size_t len, uint8_t state[IST_
 	return IST_OK;
 }
 
+/* Features, labels and parts: two models of one fingerprint learned from the same. */
 static enum ist_code fingerprint(const struct ist_pairs *pairs, const struct ist_train_hooks *hooks,
 				 json_t **ret, struct ist_err *err)
 {
@@ -248,6 +253,7 @@ static void training_finish(struct training *t)
 	json_decref(t->report);
 }
 
+/* Everything that decides about the model; the test part is not touched. */
 static enum ist_code learn(struct training *t, const struct ist_train_hooks *outer,
 			   const struct ist_train_hooks *hooks, struct ist_err *err)
 {
@@ -279,6 +285,7 @@ static enum ist_code learn(struct training *t, const struct ist_train_hooks *out
 	return ist_calibrate(t->model, t->pairs, hooks, err);
 }
 
+/* Everything about the model that is read from the test part. */
 static enum ist_code report(struct training *t, struct stage *stage, struct ist_err *err)
 {
 	struct ist_train_hooks hooks = stage_hooks(stage, SHARE_METHOD, SHARE_BASELINES);

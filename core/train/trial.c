@@ -26,6 +26,7 @@ static int by_item(const void *a, const void *b)
 	return x->pair < y->pair ? -1 : x->pair > y->pair;
 }
 
+/* The part's pairs, items together; ids of items are the store's and may have any order. */
 static size_t entries_of(const struct ist_pairs *pairs, enum ist_part part, struct entry **ret)
 {
 	size_t n = 0;
@@ -110,6 +111,7 @@ static int ascending(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+/* Queries cost a ranking each; the gallery stays whole, so ranks mean the same. */
 static size_t sample_queries(uint32_t *query, size_t n)
 {
 	struct ist_rng rng;
@@ -133,6 +135,7 @@ static void describe(const uint32_t *pair, size_t n, const uint32_t *number, con
 	}
 }
 
+/* R_q: counted over the gallery, where an item's texts all count. */
 static void count_relevant(struct ist_trial *trial, size_t n_classes)
 {
 	ist_autofree uint32_t *of_class = ist_alloc(n_classes, sizeof(*of_class));
