@@ -2,10 +2,12 @@
  * Distances between all rows of two matrices. By direct differences: |a|^2 + |b|^2 - 2ab goes below
  * zero in float between near pairs, and pairs are what training makes near.
  */
+#include "core/base/memory.h"
 #include "core/tensor/kernels.h"
 #include "core/tensor/op.h"
 #include "core/tensor/ops.h"
 
+#define ROWS 8		      /* that share one reading of the other matrix */
 #define EPS ((ist_real)1e-12) /* keeps the root's gradient finite at 0 */
 
 static bool distance_shape(ist_node *y)
@@ -22,10 +24,11 @@ static void distance_forward(ist_node *y)
 	size_t n = y->dim[0], m = y->dim[1], d = y->in[0]->dim[1];
 
 #pragma omp parallel for schedule(static) if (n * m * d > 8 * IST_PARALLEL_MIN)
-	for (size_t i = 0; i < n; i++)
+	for (size_t first = 0; first < n; first += ROWS)
 		for (size_t j = 0; j < m; j++)
-			y->value[i * m + j] =
-			    ist_real_sqrt(ist_k_distance2(a + i * d, b + j * d, d) + EPS);
+			for (size_t i = first; i < IST_MIN(first + ROWS, n); i++)
+				y->value[i * m + j] =
+				    ist_real_sqrt(ist_k_distance2(a + i * d, b + j * d, d) + EPS);
 }
 
 /* dx_i += sum over j of dy_ij (x_i - z_j) / y_ij: the row's own gradient, so that threads that
@@ -34,13 +37,15 @@ static void add_gradient(ist_real *dx, const ist_real *x, size_t n, const ist_re
 			 size_t d, const ist_node *y, size_t row, size_t col)
 {
 #pragma omp parallel for schedule(static) if (n * m * d > 8 * IST_PARALLEL_MIN)
-	for (size_t i = 0; i < n; i++) {
+	for (size_t first = 0; first < n; first += ROWS) {
 		for (size_t j = 0; j < m; j++) {
-			size_t at = i * row + j * col;
+			for (size_t i = first; i < IST_MIN(first + ROWS, n); i++) {
+				size_t at = i * row + j * col;
 
-			if (y->gradient[at] != 0)
-				ist_k_difference(dx + i * d, y->gradient[at] / y->value[at],
-						 x + i * d, z + j * d, d);
+				if (y->gradient[at] != 0)
+					ist_k_difference(dx + i * d, y->gradient[at] / y->value[at],
+							 x + i * d, z + j * d, d);
+			}
 		}
 	}
 }

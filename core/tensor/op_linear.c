@@ -77,9 +77,9 @@ static void forward_in_panels(ist_node *y)
 					   n_in, false, turned + first * pitch + p, pitch,
 					   IST_PANEL);
 	}
+	ist_turn(turned, n_out, pitch, n_out, n, y->value);
 	for (size_t i = 0; i < n; i++)
-		for (size_t j = 0; j < n_out; j++)
-			y->value[i * n_out + j] = turned[j * pitch + i] + b->value[j];
+		ist_k_axpy(y->value + i * n_out, 1, b->value, n_out);
 }
 
 static void linear_forward(ist_node *y)
@@ -106,7 +106,7 @@ static void weight_gradient(ist_node *y)
 		p = (struct ist_product){
 		    .dy = kept_turned(y), .x = y->kept, .n = x->dim[0], .panels = true};
 		ist_panel_pack(x->value, p.n, x->dim[1], y->kept);
-		ist_turn(y->gradient, p.n, y->dim[1], p.n, kept_turned(y));
+		ist_turn(y->gradient, p.n, y->dim[1], p.n, y->dim[1], kept_turned(y));
 	}
 	ist_weight_add_product(y->in[1]->weight, &p);
 }

@@ -31,7 +31,8 @@ void ist_panel_pack(const ist_real *x, size_t rows, size_t cols, ist_real *ret)
 }
 
 /* Squares of 16, so that both sides stay in the nearest cache. */
-void ist_turn(const ist_real *x, size_t rows, size_t cols, size_t pitch, ist_real *ret)
+void ist_turn(const ist_real *x, size_t rows, size_t from_pitch, size_t pitch, size_t cols,
+	      ist_real *ret)
 {
 	const size_t side = 16;
 	size_t n_strips = (cols + side - 1) / side;
@@ -43,7 +44,7 @@ void ist_turn(const ist_real *x, size_t rows, size_t cols, size_t pitch, ist_rea
 		for (size_t i0 = 0; i0 < rows; i0 += side)
 			for (size_t j = strip * side; j < to; j++)
 				for (size_t i = i0; i < IST_MIN(i0 + side, rows); i++)
-					ret[j * pitch + i] = x[i * cols + j];
+					ret[j * pitch + i] = x[i * from_pitch + j];
 	}
 }
 
@@ -55,7 +56,7 @@ void ist_panel_pack_turned(const ist_real *x, size_t rows, size_t cols, ist_real
 
 		if (n < IST_PANEL)
 			memset(panel, 0, cols * IST_PANEL * sizeof(*panel));
-		ist_turn(x + i * cols, n, cols, IST_PANEL, panel);
+		ist_turn(x + i * cols, n, cols, IST_PANEL, cols, panel);
 	}
 }
 

@@ -27,8 +27,10 @@ static inline size_t ist_panel_round(size_t n)
 void ist_panel_pack(const ist_real *x, size_t rows, size_t cols, ist_real *ret);
 /* x (rows, cols) -> panels of rows, turned: (rows / 64, cols, 64). */
 void ist_panel_pack_turned(const ist_real *x, size_t rows, size_t cols, ist_real *ret);
-/* x (rows, cols) -> (cols, pitch), pitch >= rows; what is past the end is left alone. */
-void ist_turn(const ist_real *x, size_t rows, size_t cols, size_t pitch, ist_real *ret);
+/* The first `cols` columns of x (rows, from_pitch) -> (cols, pitch); what is past the rows is left
+ * alone. */
+void ist_turn(const ist_real *x, size_t rows, size_t from_pitch, size_t pitch, size_t cols,
+	      ist_real *ret);
 
 /* c (rows, cols; pitch) = a (rows, k; lda) times one panel (k, 64), plus c itself with `add`;
  * cols <= 64. On the calling thread. */

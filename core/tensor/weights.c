@@ -15,6 +15,7 @@
 #include "core/tensor/op.h"
 #include "core/tensor/panel.h"
 
+#define SETTLE_ROWS 36		      /* a thread's portion: whole tiles */
 #define ALIGN (64 / sizeof(ist_real)) /* numbers of a cache line */
 
 struct ist_weights *ist_weights_create(const char *name)
@@ -153,6 +154,19 @@ void ist_weight_product_rows(const struct ist_weight *w, const struct ist_produc
 				   c + col, w->cols, IST_MIN((size_t)IST_PANEL, w->cols - col));
 }
 
+static void settle_panels(struct ist_weight *w, const struct ist_product *p)
+{
+	size_t n_blocks = (w->rows + SETTLE_ROWS - 1) / SETTLE_ROWS;
+
+#pragma omp parallel for schedule(dynamic, 1) if (n_blocks > 1)
+	for (size_t block = 0; block < n_blocks; block++) {
+		size_t first = block * SETTLE_ROWS;
+
+		ist_weight_product_rows(w, p, first, IST_MIN((size_t)SETTLE_ROWS, w->rows - first),
+					w->has_dense, w->gradient + first * w->cols);
+	}
+}
+
 /* Multiplies the products out into the dense part. */
 static void settle_products(struct ist_weight *w)
 {
@@ -160,7 +174,7 @@ static void settle_products(struct ist_weight *w)
 		const struct ist_product *p = &w->product[i];
 
 		if (p->panels)
-			ist_weight_product_rows(w, p, 0, w->rows, w->has_dense, w->gradient);
+			settle_panels(w, p);
 		else
 			ist_gemm(true, false, w->rows, w->cols, p->n, p->dy, p->x,
 				 w->has_dense ? 1 : 0, w->gradient);

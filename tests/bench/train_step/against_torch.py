@@ -115,9 +115,11 @@ def compare(program, threads, image, text, steps):
                 times[name].append(ms)
     sides["ours"].close()
     ours, theirs = (statistics.median(times[n]) for n in ("ours", "torch"))
-    print("%d thread%s  %-22s %-20s ours %7.2f ms (min %.2f)   torch %7.2f ms (min %.2f)   %.2fx" % (
-        threads, " " if threads == 1 else "s", "-".join(map(str, image)), "-".join(map(str, text)),
-        ours, min(times["ours"]), theirs, min(times["torch"]), theirs / ours), flush=True)
+    print("%d thread%s  %-34s" % (threads, " " if threads == 1 else "s", " / ".join(
+        "-".join(map(str, w)) for w in (image, text))), end="")
+    for name, all_ms in times.items():
+        print("  %s %.2f ms (min %.2f)" % (name, statistics.median(all_ms), min(all_ms)), end="")
+    print("  %.2fx" % (theirs / ours), flush=True)
     return theirs >= ours
 
 

@@ -25,14 +25,20 @@ static double now_ms(void)
 	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
 
-static bool parse_widths(char *text, struct ist_acmr_settings *s, enum ist_modality m)
+/* "4096,512,40": input, hidden layers, code. */
+static bool parse_widths(const char *text, struct ist_acmr_settings *s, enum ist_modality m)
 {
 	size_t width[IST_ACMR_HIDDEN + 2], n = 0;
 
-	for (char *w = strsep(&text, ","); w != NULL; w = strsep(&text, ",")) {
-		if (n == IST_COUNT(width))
+	while (n < IST_COUNT(width)) {
+		char *end;
+
+		width[n++] = strtoul(text, &end, 10);
+		if (end == text || (*end != ',' && *end != '\0'))
 			return false;
-		width[n++] = strtoul(w, NULL, 10);
+		text = end + 1;
+		if (*end == '\0')
+			break;
 	}
 	if (n < 2)
 		return false;

@@ -9,9 +9,9 @@
 #include <omp.h>
 #include <string.h>
 
-#include "cases.h"
 #include "core/base/memory.h"
 #include "core/base/rng.h"
+#include "tests/unit/tensor/cases.h"
 
 #ifdef IST_REAL_DOUBLE
 #define TOLERANCE 1e-11

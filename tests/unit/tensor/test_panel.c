@@ -30,7 +30,7 @@ static void check(size_t n, size_t rows, size_t cols)
 	const struct ist_weight w = {.rows = rows, .cols = cols};
 	const struct ist_product p = {.dy = turned, .x = panels, .n = n, .panels = true};
 
-	ist_turn(dy, n, rows, n, turned);
+	ist_turn(dy, n, rows, n, rows, turned);
 	ist_panel_pack(x, n, cols, panels);
 	for (int add = 0; add < 2; add++)
 		for (size_t first = 0; first < rows; first += 7)
