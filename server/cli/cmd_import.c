@@ -232,6 +232,9 @@ static enum ist_code run_import(struct ist_cli *cli, const struct ist_args *args
 
 	if (name == NULL)
 		return ist_usage(err, "import where to? Name it with --collection NAME");
+	if (path != NULL && (ist_args_text(args, "image-vectors") != NULL ||
+			     ist_args_text(args, "text-vectors") != NULL))
+		return ist_usage(err, "vectors stand for a source: leave out \"%s\"", path);
 	if (ist_source_kind_of(path, args, &kind, err) != IST_OK ||
 	    kind->open(path, args, &im.source, err) != IST_OK)
 		return err->code;

@@ -177,11 +177,30 @@ static enum ist_code show(struct ist_cli *cli, const char *collection, const cha
 	return IST_OK;
 }
 
+/* "active" stands for the model that answers queries. */
+static enum ist_code resolve(struct ist_cli *cli, const char *collection, const char *model,
+			     char **ret, struct ist_err *err)
+{
+	ist_autofree char *path = ist_http_path("collections/%s", collection);
+	json_t *json;
+
+	if (model == NULL || strcmp(model, "active") != 0) {
+		*ret = ist_strdup(model);
+		return IST_OK;
+	}
+	if (ist_http_get(&cli->http, path, &json, err) != IST_OK)
+		return err->code;
+	*ret = ist_strdup(text(json, "active_model"));
+	json_decref(json);
+	return IST_OK;
+}
+
 static enum ist_code run_models(struct ist_cli *cli, const struct ist_args *args,
 				struct ist_err *err)
 {
 	static const char *const verbs[] = {"activate", "rollback", "delete"};
-	const char *collection = ist_args_word(args, 0), *model = ist_args_word(args, 1);
+	const char *collection = ist_args_word(args, 0);
+	ist_autofree char *model = NULL;
 	const char *part = ist_args_text(args, "evaluate"), *verb = NULL;
 	int n = part != NULL;
 
@@ -190,6 +209,8 @@ static enum ist_code run_models(struct ist_cli *cli, const struct ist_args *args
 			verb = verbs[i];
 			n++;
 		}
+	if (resolve(cli, collection, ist_args_word(args, 1), &model, err) != IST_OK)
+		return err->code;
 	if (n > 1)
 		return ist_usage(err, "one of --activate, --rollback, --delete and --evaluate");
 	if (model == NULL && n > 0 && (verb == NULL || strcmp(verb, "rollback") != 0))
@@ -208,6 +229,7 @@ const struct ist_command ist_cmd_models = {
     .min_words = 1,
     .max_words = 2,
     .summary = "List models; show, activate, evaluate or delete one",
+    .details = "MODEL is an id, or active for the one that answers queries.",
     .opts = opts,
     .n_opts = IST_COUNT(opts),
     .run = run_models,

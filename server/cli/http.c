@@ -24,6 +24,8 @@ enum ist_code ist_http_init(struct ist_http *http, const char *server, struct is
 		return ist_fail(err, IST_BAD_REQUEST,
 				"--server: must be http://HOST:PORT, got \"%s\"", server);
 	len = strlen(http->base);
+	if (strstr(http->base, "://")[3] == '\0')
+		return ist_fail(err, IST_BAD_REQUEST, "--server: \"%s\" names no host", server);
 	while (len > 0 && http->base[len - 1] == '/')
 		http->base[--len] = '\0';
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || (http->curl = curl_easy_init()) == NULL)

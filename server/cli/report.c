@@ -26,12 +26,12 @@ void ist_figure_put(struct ist_buf *buf, const json_t *figure, int digits)
 }
 
 static const struct {
-	const char *name, *title, *text;
+	const char *name, *title;
 } rows[] = {
-    {"label_predictor", "label predictor alone", "the same code, adversary and triplets off"},
-    {"linear", "linear", "canonical correlation"},
-    {"logistic", "logistic regression", "ranked by the probability of sharing a class"},
-    {"identity", "untrained", "the encoders' own space"},
+    {"label_predictor", "label predictor alone"},
+    {"linear", "linear (CCA)"},
+    {"logistic", "logistic regression"},
+    {"identity", "untrained"},
 };
 
 static const char *title_of(const char *name)
@@ -47,14 +47,15 @@ struct column {
 	int digits;
 };
 
-static void put_row(struct ist_table *table, const char *title, const json_t *who,
-		    const struct column *columns, size_t n)
+static void put_row(struct ist_table *table, const char *title, const char *similarity,
+		    const json_t *who, const struct column *columns, size_t n)
 {
 	const char *skipped = json_string_value(json_object_get(who, "skipped"));
-	const char *similarity = json_string_value(json_object_get(who, "similarity"));
 
-	ist_table_cell(table, "%s%s%s%s", title, similarity != NULL ? " (" : "",
-		       similarity != NULL ? similarity : "", similarity != NULL ? ")" : "");
+	if (similarity != NULL)
+		ist_table_cell(table, "%s, by %s", title, similarity);
+	else
+		ist_table_cell(table, "%s", title);
 	for (size_t i = 0; i < n; i++) {
 		struct ist_buf buf ist_auto(ist_buf_finish) = {0};
 		const json_t *direction = json_object_get(who, columns[i].direction);
@@ -68,6 +69,25 @@ static void put_row(struct ist_table *table, const char *title, const json_t *wh
 	}
 }
 
+static const char *similarity_of(const json_t *who)
+{
+	return json_string_value(json_object_get(who, "similarity"));
+}
+
+/* A baseline by its own similarity and, so that like stands beside like, by the model's. */
+static void put_baseline(struct ist_table *table, const char *name, const json_t *who,
+			 const char *similarity, const struct column *columns, size_t n)
+{
+	const json_t *same = NULL;
+
+	put_row(table, title_of(name), similarity_of(who), who, columns, n);
+	if (similarity != NULL && similarity_of(who) != NULL &&
+	    strcmp(similarity, similarity_of(who)) != 0)
+		same = json_object_get(json_object_get(who, "similarities"), similarity);
+	if (same != NULL)
+		put_row(table, title_of(name), similarity, same, columns, n);
+}
+
 static void print_table(const struct ist_cli *cli, const char *method, const json_t *report,
 			const char *const *heads, const struct column *columns, size_t n)
 {
@@ -76,11 +96,13 @@ static void print_table(const struct ist_cli *cli, const char *method, const jso
 	const char *name;
 
 	ist_table_init(&table, heads, n + 1);
-	put_row(&table, method, report, columns, n);
+	put_row(&table, method, similarity_of(report), report, columns, n);
 	json_object_foreach(baselines, name, baseline)
-	    put_row(&table, title_of(name), baseline, columns, n);
+	{
+		put_baseline(&table, name, baseline, similarity_of(report), columns, n);
+	}
 	if (json_is_object(json_object_get(report, "chance")))
-		put_row(&table, "chance", json_object_get(report, "chance"), columns, n);
+		put_row(&table, "chance", NULL, json_object_get(report, "chance"), columns, n);
 	ist_table_print(&table, cli);
 }
 

@@ -9,8 +9,7 @@
 #include "server/json.h"
 
 static const struct ist_source_kind *const kinds[] = {
-    &ist_source_folder,
-    &ist_source_ndjson,
+    &ist_source_npy, &ist_source_folder, &ist_source_csv, &ist_source_tar, &ist_source_ndjson,
 };
 
 static const char *const picture_suffixes[] = {".png", ".jpg",	".jpeg", ".webp", ".gif",
