@@ -3,10 +3,12 @@
 The suite's own fixture checks every reply against the contract; the tests of robustness need
 the process itself: its signals, its memory, its log.
 """
+import base64
 import http.client
 import json
 import os
 import pathlib
+import random
 import signal
 import struct
 import subprocess
@@ -18,6 +20,7 @@ BUILD = pathlib.Path(os.environ.get("ISTHMUS_BUILD", "build")).resolve()
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 START_S = 60
 STOP_S = 10
+DIM = 24
 
 
 class Daemon:
@@ -186,7 +189,6 @@ def ndjson(items):
 
 def load_stamps(daemon, n=60):
     """The collection `stamps` in a daemon."""
-    import base64
     daemon.must("PUT", "/v1/collections/stamps", {})
     body = ndjson({"id": i, "image": {"base64": base64.b64encode(picture).decode()},
                    "texts": texts, "label": label, "metadata": metadata}
@@ -195,3 +197,25 @@ def load_stamps(daemon, n=60):
                        kind="application/x-ndjson")
     summary = json.loads(data.splitlines()[-1])["summary"]
     assert summary["failed"] == 0 and summary["created"] == n, data
+
+
+def vectors(n=160, classes=4, seed=7):
+    """Items of two modalities whose classes lie apart: external vectors of DIM and DIM / 2."""
+    rng = random.Random(seed)
+    centres = [[rng.gauss(0, 1) for _ in range(DIM)] for _ in range(classes)]
+    for i in range(n):
+        centre = centres[i % classes]
+        image = [c + rng.gauss(0, .4) for c in centre]
+        text = [-c + rng.gauss(0, .4) for c in centre[:DIM // 2]]
+        yield {"id": f"i{i:03}", "label": f"c{i % classes}",
+               "vectors": {"image": image, "texts": [text]}}
+
+
+def load_vectors(daemon, n=160):
+    """The collection `v` of external vectors."""
+    daemon.must("PUT", "/v1/collections/v", {
+        "image_encoder": {"name": "external", "dim": DIM},
+        "text_encoder": {"name": "external", "dim": DIM // 2},
+        "split": {"validation": 0.2, "test": 0.2}})
+    daemon.must("POST", "/v1/collections/v/items:import", ndjson(vectors(n)),
+                kind="application/x-ndjson")

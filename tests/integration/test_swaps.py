@@ -11,34 +11,12 @@ import live
 
 SWAPS = 100
 CLIENTS = 3
-DIM = 24
-
-
-def vectors(n=160, classes=4, seed=7):
-    """Items of two modalities whose classes lie apart: external vectors of DIM and DIM / 2."""
-    rng = random.Random(seed)
-    centres = [[rng.gauss(0, 1) for _ in range(DIM)] for _ in range(classes)]
-    for i in range(n):
-        centre = centres[i % classes]
-        image = [c + rng.gauss(0, .4) for c in centre]
-        text = [-c + rng.gauss(0, .4) for c in centre[:DIM // 2]]
-        yield {"id": f"i{i:03}", "label": f"c{i % classes}",
-               "vectors": {"image": image, "texts": [text]}}
-
-
-def fill(daemon):
-    daemon.must("PUT", "/v1/collections/v", {
-        "image_encoder": {"name": "external", "dim": DIM},
-        "text_encoder": {"name": "external", "dim": DIM // 2},
-        "split": {"validation": 0.2, "test": 0.2}})
-    daemon.must("POST", "/v1/collections/v/items:import", live.ndjson(vectors()),
-                kind="application/x-ndjson")
 
 
 def questions():
     rng = random.Random(11)
     for i in range(24):
-        modality, dim = (("image", DIM), ("text", DIM // 2))[i % 2]
+        modality, dim = (("image", live.DIM), ("text", live.DIM // 2))[i % 2]
         yield {"query": {"vector": [rng.gauss(0, 1) for _ in range(dim)], "modality": modality},
                "target": ("text", "image", "any")[i % 3], "limit": 10, "return": ["vector"]}
 
@@ -92,7 +70,7 @@ class Client(threading.Thread):
 
 def test_no_query_sees_a_swap(tmp_path):
     with live.Daemon(tmp_path) as daemon:
-        fill(daemon)
+        live.load_vectors(daemon)
         models = [daemon.train("v", method="linear", params={"dimension": 8}, activate="always"),
                   daemon.train("v", method="acmr", params={"epochs": 3}, activate="always")]
         asked, answers = list(questions()), {}
