@@ -16,6 +16,7 @@
 
 #define CHECKPOINT "acmr.safetensors"
 #define CHECKPOINT_SECONDS 5 /* at least between two of them */
+#define TELL_SECONDS .5	     /* at most between two words on progress */
 #define CHECKPOINT_SHARE 20  /* and so many times what the last one took */
 
 enum { IMD, IMI, REG, ADV, TOTAL, N_TERMS };
@@ -41,8 +42,8 @@ struct training {
 	struct ist_sampler sampler;
 	long epochs, patience;
 	struct progress at;
-	float *scaled; /* a batch of one modality */
-	double saved, save_took;
+	float *scaled;		       /* a batch of one modality */
+	double saved, save_took, told; /* when; seconds; when */
 };
 
 static double now(void)
@@ -255,12 +256,13 @@ static bool end_epoch(struct training *t)
 	return t->at.best_epoch < 0 || t->at.epoch - t->at.best_epoch <= (double)t->patience;
 }
 
-static void tell(const struct training *t)
+static void tell(struct training *t)
 {
 	double done = t->at.epoch + t->at.batch / (double)t->sampler.n_batches;
 
 	if (t->hooks->progress != NULL)
 		t->hooks->progress(t->hooks->user, done / (double)t->epochs, "training");
+	t->told = now();
 }
 
 static enum ist_code run_epoch(struct training *t, struct ist_err *err)
@@ -278,6 +280,8 @@ static enum ist_code run_epoch(struct training *t, struct ist_err *err)
 			return code;
 		if (stop)
 			return ist_fail(err, IST_CANCELLED, "the training was stopped");
+		if (now() - t->told > TELL_SECONDS)
+			tell(t);
 		load_batch(t);
 		ist_acmr_step(t->acmr);
 		add_terms(t);

@@ -143,13 +143,31 @@ static const tile_rows tiles_512[TILE] = {tile_512_1, tile_512_2, tile_512_3,
 static const tile_rows tiles_256[TILE] = {tile_256_1, tile_256_2, tile_256_3,
 					  tile_256_4, tile_256_5, tile_256_6};
 
+static int limit = 512;
+
+static bool has_512(void)
+{
+	return __builtin_cpu_supports("avx512f");
+}
+
+static bool has_256(void)
+{
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
 static const tile_rows *tiles(void)
 {
-	if (__builtin_cpu_supports("avx512f"))
+	if (limit >= 512 && has_512())
 		return tiles_512;
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+	if (limit >= 256 && has_256())
 		return tiles_256;
 	return NULL;
+}
+
+bool ist_panels_limit(int bits)
+{
+	limit = bits;
+	return bits == 0 || (bits == 256 ? has_256() : has_512());
 }
 
 bool ist_panels_usable(void)
@@ -195,6 +213,11 @@ void ist_panel_multiply(const float *a, size_t lda, size_t rows, const float *pa
 bool ist_panels_usable(void)
 {
 	return false;
+}
+
+bool ist_panels_limit(int bits)
+{
+	return bits == 0;
 }
 
 /* Never called where panels are not usable; right all the same. */

@@ -18,6 +18,9 @@
 #define IST_PANEL 64 /* columns */
 
 bool ist_panels_usable(void);
+/* For tests, which call it before other threads start: the widest registers to use, in bits (512,
+ * 256 or 0: no panels). Returns whether the CPU has them. */
+bool ist_panels_limit(int bits);
 static inline size_t ist_panel_round(size_t n)
 {
 	return (n + IST_PANEL - 1) / IST_PANEL * IST_PANEL;

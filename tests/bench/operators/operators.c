@@ -67,7 +67,7 @@ static double copy_rate(void)
 #define CHAINS 12
 typedef float wide __attribute__((vector_size(64)));
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__clang__)
 __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
 static float

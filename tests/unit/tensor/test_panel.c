@@ -49,7 +49,7 @@ static void check(size_t n, size_t rows, size_t cols)
 	}
 }
 
-static void test_products(void **state)
+static void check_sizes(void)
 {
 	static const size_t sizes[] = {1, 5, 6, 63, 64, 65, 130};
 
@@ -57,6 +57,22 @@ static void test_products(void **state)
 		for (size_t j = 0; j < IST_COUNT(sizes); j++)
 			check(sizes[(i + j) % IST_COUNT(sizes)], sizes[i], sizes[j]);
 	check(2500, 13, 70); /* more than one run */
+}
+
+/* By every kind of tile that the CPU has, and by none. */
+static void test_products(void **state)
+{
+	static const int bits[] = {0, 256, 512};
+
+	for (size_t i = 0; i < IST_COUNT(bits); i++) {
+		if (!ist_panels_limit(bits[i]))
+			continue;
+		if (bits[i] == 0)
+			assert_false(ist_panels_usable());
+		else
+			check_sizes();
+	}
+	ist_panels_limit(512);
 }
 
 static void test_pack_turned(void **state)
