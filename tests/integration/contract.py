@@ -86,8 +86,8 @@ class Reply:
 
     @property
     def pointer(self):
-        """Where in the request the first mistake is."""
-        return self.json["errors"][0]["pointer"]
+        """Where in the request the first mistake is; "" for the whole of it."""
+        return self.json.get("errors", [{"pointer": ""}])[0]["pointer"]
 
     def lines(self):
         return [json.loads(line) for line in self.data.splitlines()]
