@@ -1,4 +1,7 @@
-/* What every command of the client gets, and the row that each adds to the table of commands. */
+/*
+ * What every command of the client gets, and the row that each adds to the table of commands. In
+ * this folder err is never NULL: every failure ends at the user.
+ */
 #ifndef IST_SERVER_CLI_CLI_H
 #define IST_SERVER_CLI_CLI_H
 

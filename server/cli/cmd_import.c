@@ -201,14 +201,15 @@ static enum ist_code report(const struct import *im, enum ist_code code, struct 
 	return code;
 }
 
-/* One import is told from another by where it goes and whence it comes. */
-static struct ist_journal *open_journal(const struct ist_cli *cli, const struct ist_args *args,
-					const char *source, const json_t *collection)
+/* One import is told from another by where it goes and whence it comes; the moment at which the
+ * collection was made tells it from one of the same name, whatever address the server has now. */
+static struct ist_journal *open_journal(const struct ist_args *args, const char *source,
+					const json_t *collection)
 {
 	ist_autofree char *real = source != NULL ? realpath(source, NULL) : NULL;
 	const char *vectors = ist_args_text(args, "image-vectors");
 	ist_autofree char *key =
-	    ist_format("%s\n%s\n%s\n%s\n%s", cli->http.base, ist_args_text(args, "collection"),
+	    ist_format("%s\n%s\n%s\n%s", ist_args_text(args, "collection"),
 		       json_string_value(json_object_get(collection, "created_at")),
 		       real != NULL ? real : "-", vectors != NULL ? vectors : "");
 	struct ist_journal *journal = ist_journal_open(key);
@@ -243,7 +244,7 @@ static enum ist_code run_import(struct ist_cli *cli, const struct ist_args *args
 		kind->widths(im.source, widths);
 	if (open_collection(cli, args, widths, &collection, err) != IST_OK)
 		return err->code;
-	im.journal = open_journal(cli, args, path, collection);
+	im.journal = open_journal(args, path, collection);
 	json_decref(collection);
 	im.upload = ist_upload_create(&cli->http, name, (unsigned)ist_args_int(args, "retries", 5),
 				      im.journal);

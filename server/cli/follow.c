@@ -112,12 +112,13 @@ static bool on_data(void *user, const char *data, size_t len)
 	int64_t pause = f->cli->tty_err ? DRAW_MS : LINE_MS;
 	bool end = memmem(data, len, "event: end", 10) != NULL ||
 		   memmem(data, len, "event: state", 12) != NULL;
+	struct ist_err err = {0};
 
 	if (ist_interrupted())
 		return false;
 	if (!end && ist_clock_ms() - f->asked_ms < pause)
 		return true;
-	if (ask(f, NULL) != IST_OK)
+	if (ask(f, &err) != IST_OK)
 		return false;
 	if (!is_over(f->job))
 		draw(f);

@@ -16,7 +16,7 @@
 
 struct ist_journal;
 
-/* `key` tells one import from another: server, collection, its creation, source. */
+/* `key` tells one import from another: collection, its creation, source. */
 struct ist_journal *ist_journal_open(const char *key);
 void ist_journal_destroy(struct ist_journal *journal);
 void ist_line_hash(const void *line, size_t len, uint8_t ret[IST_LINE_HASH]);

@@ -65,6 +65,11 @@ void ist_record_make(struct ist_record *record, const char *id, const struct ist
 	if (record->id == NULL)
 		record->id = ist_strdup(id);
 	line->len = 0;
+	if (!ist_name_is_valid(id, strlen(id))) {
+		ist_fail(&record->err, IST_INVALID,
+			 "the id must be 1 to 255 bytes of UTF-8 without control characters");
+		return;
+	}
 	ist_buf_puts(line, "{\"id\":");
 	ist_json_put_string(line, id, strlen(id));
 	if (picture != NULL) {

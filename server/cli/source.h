@@ -26,7 +26,8 @@ struct ist_record {
 char *ist_ndjson_id(const char *line);
 
 void ist_record_finish(struct ist_record *record);
-/* Makes the line of an item: its id, the picture (NULL: none), the members of `item` (borrowed). */
+/* Makes the line of an item: its id, the picture (NULL: none), the members of `item` (borrowed). An
+ * id that the server would not take is the record's err. */
 void ist_record_make(struct ist_record *record, const char *id, const struct ist_buf *picture,
 		     const json_t *item);
 

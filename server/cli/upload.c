@@ -15,6 +15,7 @@
 
 #include "core/base/memory.h"
 #include "server/cli/print.h"
+#include "server/json.h"
 
 #define IN_FLIGHT 2
 #define N_SLOTS (IN_FLIGHT + 1)
@@ -127,10 +128,16 @@ void ist_upload_destroy(struct ist_upload *upload)
 static void add_failure(struct ist_upload *upload, const char *origin, const char *id,
 			const char *code, const char *detail)
 {
+	ist_autofree char *where = ist_strdup(origin), *name = ist_strdup(id);
+
+	/* A file's name need not be text. */
+	ist_utf8_repair(where);
+	if (name != NULL)
+		ist_utf8_repair(name);
 	upload->counts.failed++;
 	json_array_append_new(upload->failures,
-			      json_pack("{s:s, s:s?, s:s, s:s}", "origin", origin, "id", id, "code",
-					code, "detail", detail));
+			      json_pack("{s:s, s:s?, s:s, s:s}", "origin", where, "id", name,
+					"code", code, "detail", detail));
 }
 
 static uint64_t count(const json_t *summary, const char *name)
