@@ -105,6 +105,8 @@ static const struct defaults defaults[] = {
     {"lr", 3e-4, 3e-4, 1e-4, 1e-4},
 };
 
+/* The authors' demo has another loss (one hinge on sums over the batch) and does not train its
+ * adversary; its preset takes over widths, schedule and weights. */
 static double default_of(const struct defaults *d, const char *preset, bool wide)
 {
 	if (strcmp(preset, "paper") == 0)
@@ -114,6 +116,7 @@ static double default_of(const struct defaults *d, const char *preset, bool wide
 	return wide ? d->wide : d->narrow;
 }
 
+/* Whether a parameter goes into JSON as a whole number. */
 static bool is_whole(const char *name)
 {
 	for (size_t i = 0; i < IST_COUNT(params); i++)
@@ -131,6 +134,7 @@ static double epochs_for_steps(const json_t *p, double epochs, size_t n_rows)
 	return fmax(epochs, ceil((double)STEPS_MIN / (double)IST_MAX(steps, (size_t)1)));
 }
 
+/* What was decided stands in the model's parameters, so that a report says what was used. */
 void ist_acmr_decide(json_t *p, const size_t n_in[IST_N_MODALITIES], size_t n_rows)
 {
 	const char *preset = ist_param_choice(p, "preset");
@@ -148,6 +152,7 @@ void ist_acmr_decide(json_t *p, const size_t n_in[IST_N_MODALITIES], size_t n_ro
 	}
 }
 
+/* From a complete and decided object; alpha carries the switch `triplet`. */
 void ist_acmr_settings(const json_t *p, const size_t n_in[IST_N_MODALITIES], size_t n_classes,
 		       struct ist_acmr_settings *ret)
 {
@@ -191,6 +196,7 @@ struct ist_acmr_state *ist_acmr_state_create(const struct ist_acmr_settings *s)
 	return state;
 }
 
+/* The last variant of a model frees it. */
 void ist_acmr_state_unref(struct ist_acmr_state *state)
 {
 	if (state == NULL || __atomic_sub_fetch(&state->refs, 1, __ATOMIC_ACQ_REL) > 0)
@@ -201,6 +207,7 @@ void ist_acmr_state_unref(struct ist_acmr_state *state)
 	free(state);
 }
 
+/* The parameter's words and what they mean to an index. */
 static const struct {
 	const char *name;
 	enum ist_similarity similarity;
@@ -210,11 +217,13 @@ static const struct {
     {"posterior", IST_INNER},
 };
 
+/* A posterior has a dimension a class. */
 static size_t dim_of(const struct ist_acmr_settings *s, enum ist_similarity similarity)
 {
 	return similarity == IST_INNER ? s->n_classes : s->code;
 }
 
+/* Takes one more reference of the state. */
 static void set_state(struct ist_model *model, struct ist_acmr_state *state, const char *similarity)
 {
 	__atomic_add_fetch(&state->refs, 1, __ATOMIC_RELAXED);
@@ -256,6 +265,7 @@ static void destroy(struct ist_model *model)
 	model->state = NULL;
 }
 
+/* One file: theta under the paper's names, and both scalings. */
 static enum ist_code save(const struct ist_model *model, const char *folder, struct ist_err *err)
 {
 	const struct ist_acmr_state *state = model->state;
@@ -290,6 +300,8 @@ static enum ist_code read_state(struct ist_acmr_state *state, const char *scalin
 	return code;
 }
 
+/* The number of classes is the label predictor's; all other widths are the manifest's, and the
+ * reader refuses a file that has others. */
 static enum ist_code load(struct ist_model *model, const char *folder, struct ist_err *err)
 {
 	ist_autofree char *path = ist_format("%s/model.safetensors", folder);
@@ -332,6 +344,9 @@ static ist_node *embedding(struct ist_graph *graph, const struct ist_model *mode
 	return code;
 }
 
+/* A graph a call: it is a few dozen nodes over shared weights, and makes embed safe on any number
+ * of threads. Rows past the end of the last pass hold what the pass before left; nobody reads them.
+ */
 static enum ist_code embed_rows(const struct ist_model *model, enum ist_modality m, const float *x,
 				size_t n, size_t step, float *ret, struct ist_err *err)
 {

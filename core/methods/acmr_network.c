@@ -21,6 +21,7 @@ static void layer_name(char ret[32], const char *part, size_t i)
 	snprintf(ret, 32, "%s.%zu", part, 2 * i);
 }
 
+/* x W' + b with the weights of that name. */
 static ist_node *linear(struct ist_graph *graph, struct ist_weights *theta, const char *name,
 			ist_node *x)
 {
@@ -32,6 +33,7 @@ static ist_node *linear(struct ist_graph *graph, struct ist_weights *theta, cons
 }
 
 /* Widths of a projector from input to code; returns the number of layers. */
+/* A hidden layer of width 0 is not there. */
 static size_t widths_of(const struct ist_acmr_settings *s, enum ist_modality m,
 			size_t ret[IST_ACMR_HIDDEN + 2])
 {
@@ -45,6 +47,8 @@ static size_t widths_of(const struct ist_acmr_settings *s, enum ist_modality m,
 	return n;
 }
 
+/* One group for both projectors and the label predictor: they move together, the modality
+ * classifier on its own count. */
 struct ist_weights *ist_acmr_theta(const struct ist_acmr_settings *s, bool training)
 {
 	struct ist_weights *theta = ist_weights_create("theta");
@@ -112,6 +116,7 @@ static ist_node *regularisation(struct ist_graph *graph, struct ist_weights *the
 	return sum;
 }
 
+/* The classes of the modality game, the same for every item. */
 static ist_node *all_of(struct ist_graph *graph, const char *name, size_t n, int32_t id)
 {
 	ist_node *ids = ist_ids(graph, name, n);
@@ -163,6 +168,7 @@ static void formulas(struct ist_acmr *a)
 		       ist_add(ist_scale(a->L_reg, s->reg), ist_scale(a->L_adv, s->adversary)));
 }
 
+/* Everything a step touches is allocated here. */
 enum ist_code ist_acmr_create(const struct ist_acmr_settings *s, uint64_t seed,
 			      struct ist_acmr **ret, struct ist_err *err)
 {

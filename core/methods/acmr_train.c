@@ -46,6 +46,7 @@ struct training {
 	double saved, save_took, told; /* when; seconds; when */
 };
 
+/* Monotonic seconds: for how often, never for what. */
 static double now(void)
 {
 	struct timespec t;
@@ -54,6 +55,7 @@ static double now(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Unlabelled pairs cannot take part: every term but the adversary needs a class. */
 static void pick_rows(struct training *t)
 {
 	t->rows = ist_alloc(t->pairs->n + 1, sizeof(*t->rows));
@@ -62,6 +64,7 @@ static void pick_rows(struct training *t)
 			t->rows[t->n_rows++] = (uint32_t)i;
 }
 
+/* Scaling a batch when it is needed spares a second copy of all features. */
 static void load_batch(struct training *t)
 {
 	struct ist_acmr *a = t->acmr;
@@ -83,6 +86,7 @@ static void load_batch(struct training *t)
 	a->l->value[0] = (ist_real)(2 / (1 + exp(-10 * t->at.epoch / (double)t->epochs)) - 1);
 }
 
+/* The curves show means over an epoch. */
 static void add_terms(struct training *t)
 {
 	const struct ist_acmr *a = t->acmr;
@@ -111,6 +115,7 @@ static char *checkpoint_path(const struct training *t)
 	return ist_format("%s/%s", t->hooks->checkpoint_dir, CHECKPOINT);
 }
 
+/* Written whole to another name and renamed: a kill at any moment leaves the old one or the new. */
 static enum ist_code checkpoint_save(struct training *t, struct ist_err *err)
 {
 	const struct ist_acmr *a = t->acmr;
@@ -144,6 +149,7 @@ static enum ist_code checkpoint_save(struct training *t, struct ist_err *err)
 	return code;
 }
 
+/* Other parameters, another seed or other pairs: a checkpoint of another training. */
 static bool is_ours(const struct training *t, const struct ist_safetensors *file)
 {
 	json_t *identity = identity_of(t), *value;
@@ -160,6 +166,7 @@ static bool is_ours(const struct training *t, const struct ist_safetensors *file
 	return same;
 }
 
+/* On failure theta may be half read: the caller starts it anew. */
 static enum ist_code checkpoint_read(struct training *t, const struct ist_safetensors *file)
 {
 	struct progress at;
@@ -193,6 +200,7 @@ static void checkpoint_resume(struct training *t)
 	ist_safetensors_close(file);
 }
 
+/* A checkpoint of a big model takes long; it may cost a twentieth of the time at most. */
 static bool checkpoint_due(const struct training *t)
 {
 	double since = now() - t->saved;
@@ -202,6 +210,7 @@ static bool checkpoint_due(const struct training *t)
 
 /* ---- the loop ---- */
 
+/* Equal groups have equal slabs. */
 static void copy_theta(struct ist_acmr_state *state, const struct ist_acmr *acmr)
 {
 	memcpy(state->theta->value, acmr->theta->value,
@@ -228,6 +237,7 @@ static double validate(struct training *t)
 	return figure;
 }
 
+/* Epochs are counted from 1 for people. */
 static void report(struct training *t, double figure)
 {
 	const struct ist_train_hooks *h = t->hooks;
@@ -265,6 +275,8 @@ static void tell(struct training *t)
 	t->told = now();
 }
 
+/* From wherever a checkpoint left off. The stop is asked for before every step, and a checkpoint is
+ * written on it whatever the time. */
 static enum ist_code run_epoch(struct training *t, struct ist_err *err)
 {
 	ist_sampler_start(&t->sampler, (uint64_t)t->at.epoch);
@@ -308,6 +320,7 @@ static enum ist_code run(struct training *t, struct ist_err *err)
 	return IST_OK;
 }
 
+/* A model that answers NaN must not be kept. */
 static bool is_finite(const struct ist_weights *group)
 {
 	for (size_t i = 0; i < group->size; i++)
@@ -316,6 +329,8 @@ static bool is_finite(const struct ist_weights *group)
 	return true;
 }
 
+/* Everything before the first step. Scaling and sampler are functions of the pairs and the seed, so
+ * a resumed training makes them again. */
 static enum ist_code prepare(struct training *t, struct ist_err *err)
 {
 	struct ist_acmr_settings s;

@@ -20,6 +20,7 @@ const char *const ist_scaling_names[IST_N_SCALINGS + 1] = {
     [IST_SCALING_NONE] = "none",
 };
 
+/* Names were checked by the parameter table. */
 static enum ist_scaling_kind kind_of(const char *name)
 {
 	for (int k = 0; k < IST_N_SCALINGS; k++)
@@ -75,6 +76,7 @@ static void column_sums(const float *x, size_t dim, const uint32_t *rows, size_t
 	}
 }
 
+/* Two passes, so that a large mean does not eat the digits of a small deviation. */
 static void fit_zscore(struct ist_scaling *s, const float *x, const uint32_t *rows, size_t n_rows)
 {
 	double mean[SIDE], squares[SIDE];
@@ -95,6 +97,7 @@ static void fit_zscore(struct ist_scaling *s, const float *x, const uint32_t *ro
 	}
 }
 
+/* The mean of what the first step makes of the rows. */
 static void fit_mean(struct ist_scaling *s, const float *x, const uint32_t *rows, size_t n_rows)
 {
 	double *sum = ist_alloc(s->dim, sizeof(*sum));

@@ -16,11 +16,13 @@
 #define BLOCK_ALIGN 32 /* rows or columns: whole register tiles */
 
 #ifdef IST_REAL_DOUBLE
+/* One name for both number types. */
 #define GEMM cblas_dgemm
 #else
 #define GEMM cblas_sgemm
 #endif
 
+/* The arguments of ist_gemm, so that blocks can be handed round. */
 struct product {
 	bool transpose_a, transpose_b;
 	size_t m, n, k;
@@ -41,6 +43,7 @@ static void block(const struct product *p, size_t row, size_t col, size_t rows, 
 	     (int)lda, b, (int)ldb, p->beta, p->c + row * p->n + col, (int)p->n);
 }
 
+/* Columns where the result is wider than high (activations), rows where it is higher. */
 static void nth_block(const struct product *p, size_t i, size_t step)
 {
 	size_t at = i * step;
@@ -70,6 +73,8 @@ void ist_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, 
 			nth_block(&p, i, step);
 		return;
 	}
+	/* Outside of a parallel region OpenBLAS would take the caller's threads by itself, and cut
+	 * by their number. */
 	omp_set_num_threads(1);
 	for (size_t i = 0; i < n_blocks; i++)
 		nth_block(&p, i, step);

@@ -45,6 +45,7 @@ ist_node *ist_graph_fail(struct ist_graph *graph, const char *format, ...)
 	return NULL;
 }
 
+/* Appends to both lists: forward walks them one way, backward the other. */
 static ist_node *node_add(struct ist_graph *graph)
 {
 	ist_node *node = ist_arena_alloc(&graph->arena, 1, sizeof(*node));
@@ -59,6 +60,7 @@ static ist_node *node_add(struct ist_graph *graph)
 	return node;
 }
 
+/* The name is copied: formulas make theirs up on the stack. */
 static ist_node *leaf(struct ist_graph *graph, const char *name, int n_dims, const size_t *dim)
 {
 	ist_node *node = node_add(graph);
@@ -108,6 +110,7 @@ ist_node *ist_weight(struct ist_graph *graph, struct ist_weights *group, const c
 	return node;
 }
 
+/* "64x200"; nothing for a scalar. */
 static int print_shape(char *to, size_t room, const ist_node *x)
 {
 	int len = 0;
@@ -148,6 +151,8 @@ ist_node *ist_apply(const struct ist_op *op, int n_in, ist_node *const *in, cons
 	for (int i = 0; i < n_in; i++)
 		if (in[i] == NULL)
 			return NULL;
+	/* The node joins the list before its shape is known to fit: a graph with a mistake is never
+	 * run, and the failure wants to print its inputs. */
 	y = node_add(in[0]->graph);
 	y->op = op;
 	y->n_in = n_in;
@@ -186,11 +191,14 @@ bool ist_shape_same(ist_node *y, const ist_node *x)
 	return x->ids == NULL;
 }
 
+/* Class ids have one dimension and no values: no operator on numbers takes them. */
 bool ist_is_matrix(const ist_node *x)
 {
 	return x->n_dims == 2 && x->ids == NULL;
 }
 
+/* A weight's node lives in its group's slabs, so graphs of several batch sizes can share one
+ * group, and a model's graphs cost no copy of its weights. */
 static void lay_out(ist_node *node, bool training)
 {
 	struct ist_arena *arena = &node->graph->arena;
@@ -244,6 +252,8 @@ void ist_graph_backward(ist_node *root)
 	}
 	if (!root->wants_gradient)
 		return;
+	/* Only nodes that a gradient has reached are asked to pass it on, so a term with weight 0
+	 * costs nothing here. */
 	ist_gradient(root)[0] = 1;
 	for (ist_node *node = graph->last; node != NULL; node = node->before)
 		if (node->op != NULL && node->has_gradient)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Not under sanitizers: clones are chosen by the loader, before their runtime is up. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
@@ -71,6 +72,7 @@ CLONES void ist_k_tanh(ist_real *y, const ist_real *x, size_t n)
 		y[i] = tanh1(x[i]);
 }
 
+/* From the result: tanh' = 1 - tanh^2, so the input need not be kept. */
 CLONES void ist_k_tanh_back(ist_real *dx, const ist_real *dy, const ist_real *y, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -83,6 +85,7 @@ CLONES void ist_k_relu(ist_real *y, const ist_real *x, size_t n)
 		y[i] = x[i] > 0 ? x[i] : 0;
 }
 
+/* The gradient at 0 is 0, as everywhere. */
 CLONES void ist_k_relu_back(ist_real *dx, const ist_real *dy, const ist_real *y, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -113,6 +116,7 @@ CLONES void ist_k_scale(ist_real *y, ist_real a, const ist_real *x, size_t n)
 		y[i] = a * x[i];
 }
 
+/* n > 0 */
 CLONES ist_real ist_k_max(const ist_real *x, size_t n)
 {
 	ist_real max = x[0];
@@ -123,6 +127,7 @@ CLONES ist_real ist_k_max(const ist_real *x, size_t n)
 	return max;
 }
 
+/* `omp simd reduction` allows the reordering that -ffast-math would, in this loop alone. */
 CLONES double ist_k_sum(const ist_real *x, size_t n)
 {
 	double sum = 0;
@@ -143,6 +148,7 @@ CLONES double ist_k_dot(const ist_real *a, const ist_real *b, size_t n)
 	return sum;
 }
 
+/* Codes have at most a few thousand numbers, all of one size: float sums are exact enough here. */
 CLONES ist_real ist_k_distance2(const ist_real *a, const ist_real *b, size_t n)
 {
 	ist_real sum = 0;
@@ -174,6 +180,7 @@ CLONES void ist_k_sgd(const struct ist_rates *r, ist_real *restrict w, const ist
 	}
 }
 
+/* One pass: seven numbers read or written where separate steps would touch fifteen. */
 CLONES void ist_k_adam(const struct ist_rates *r, ist_real *restrict w, const ist_real *restrict g,
 		       ist_real *restrict m, ist_real *restrict v, size_t n)
 {

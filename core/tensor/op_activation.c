@@ -7,6 +7,7 @@
 
 #define CHUNK 8192
 
+/* Any shape of numbers goes through. */
 static bool same_shape(ist_node *y)
 {
 	return ist_shape_same(y, y->in[0]);
@@ -15,6 +16,7 @@ static bool same_shape(ist_node *y)
 typedef void (*kernel_forward)(ist_real *y, const ist_real *x, size_t n);
 typedef void (*kernel_backward)(ist_real *dx, const ist_real *dy, const ist_real *y, size_t n);
 
+/* Chunks are of a fixed length, and each number is computed by itself: threads change no bit. */
 static void forward(ist_node *y, kernel_forward kernel)
 {
 	const ist_real *x = y->in[0]->value;

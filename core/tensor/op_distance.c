@@ -50,6 +50,7 @@ static void add_gradient(ist_real *dx, const ist_real *x, size_t n, const ist_re
 	}
 }
 
+/* dy_ij / dx_i = (x_i - z_j) / y_ij, once for either side. */
 static void distance_backward(ist_node *y)
 {
 	ist_node *a = y->in[0], *b = y->in[1];

@@ -18,6 +18,7 @@ static void add_forward(ist_node *y)
 	ist_k_add(y->value, y->in[0]->value, y->in[1]->value, y->size);
 }
 
+/* Both inputs get dy; one that is named twice gets it twice. */
 static void add_backward(ist_node *y)
 {
 	for (int i = 0; i < 2; i++)
@@ -37,6 +38,8 @@ ist_node *ist_add(ist_node *a, ist_node *b)
 	return ist_apply(&ist_op_add, 2, (ist_node *[]){a, b}, NULL, 0);
 }
 
+/* A factor of 0 takes a term out of training: nothing under it gets a gradient, not even zeros,
+ * so its weights are left alone by the optimiser. */
 static bool scale_shape(ist_node *y)
 {
 	y->wants_gradient &= y->arg[0] != 0;
@@ -72,6 +75,7 @@ static bool transpose_shape(ist_node *y)
 	return ist_is_matrix(x) && ist_shape_matrix(y, x->dim[1], x->dim[0]);
 }
 
+/* Small matrices only (a batch against itself), hence no blocking. */
 static void transpose_forward(ist_node *y)
 {
 	const ist_real *x = y->in[0]->value;

@@ -10,6 +10,7 @@ static void copy_forward(ist_node *y)
 	memcpy(y->value, y->in[0]->value, y->size * sizeof(*y->value));
 }
 
+/* l is an input of one number, because it moves during training while the graph stays. */
 static bool grl_shape(ist_node *y)
 {
 	y->wants_gradient = y->in[0]->wants_gradient;

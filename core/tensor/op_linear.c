@@ -28,6 +28,7 @@ static ist_real product_target(ist_node *x, ist_real **ret)
 	return beta;
 }
 
+/* y_ij = sum_k x_ik w_jk + b_j */
 static bool linear_shape(ist_node *y)
 {
 	const ist_node *x = y->in[0], *w = y->in[1], *b = y->in[2];
@@ -53,6 +54,7 @@ static size_t linear_kept(const ist_node *y)
 	return in_panels(y) ? n * (ist_panel_round(y->in[0]->dim[1]) + y->dim[1]) : 0;
 }
 
+/* The second part of what is kept: y or dy, turned. */
 static ist_real *kept_turned(const ist_node *y)
 {
 	return y->kept + ist_panel_round(y->dim[0]) * ist_panel_round(y->in[0]->dim[1]);
@@ -148,6 +150,7 @@ ist_node *ist_linear(ist_node *x, ist_node *w, ist_node *b)
 	return ist_apply(&ist_op_linear, 3, (ist_node *[]){x, w, b}, NULL, 0);
 }
 
+/* y_ij = sum_k a_ik b_kj */
 static bool matmul_shape(ist_node *y)
 {
 	const ist_node *a = y->in[0], *b = y->in[1];

@@ -20,6 +20,7 @@ static size_t cross_entropy_kept(const ist_node *y)
 	return y->in[0]->size; /* the softmax */
 }
 
+/* Rows that have an id; 1 where none has, so that the mean of nothing is 0. */
 static size_t counted(const ist_node *ids)
 {
 	size_t n = 0;
@@ -29,6 +30,7 @@ static size_t counted(const ist_node *ids)
 	return IST_MAX(n, (size_t)1);
 }
 
+/* -log p = log(sum e^(x - max)) - (x_id - max): no logarithm of a rounded 0. */
 static void cross_entropy_forward(ist_node *y)
 {
 	const ist_node *x = y->in[0], *ids = y->in[1];
@@ -79,6 +81,7 @@ ist_node *ist_cross_entropy(ist_node *x, ist_node *ids)
 	return ist_apply(&ist_op_cross_entropy, 2, (ist_node *[]){x, ids}, NULL, 0);
 }
 
+/* Places of the constants in arg. */
 enum { LAMBDA, MU, OWN_PAIR };
 
 static bool contrastive_shape(ist_node *y)
@@ -95,6 +98,8 @@ static size_t contrastive_kept(const ist_node *y)
 	return y->in[0]->size; /* the loss's derivative by each distance */
 }
 
+/* Loss and derivative in one pass: the derivative by a distance is a constant that depends only on
+ * which side of mu it lies, so backward is a multiple of what is kept. */
 static void contrastive_forward(ist_node *y)
 {
 	const ist_real *d = y->in[0]->value;
@@ -155,6 +160,7 @@ static bool frobenius_shape(ist_node *y)
 	return y->in[0]->ids == NULL && ist_shape_scalar(y);
 }
 
+/* A weight's norm is known from its last update and costs no pass over it. */
 static void frobenius_forward(ist_node *y)
 {
 	const ist_node *w = y->in[0];

@@ -10,6 +10,7 @@ static bool rows_shape(ist_node *y)
 	return ist_is_matrix(y->in[0]) && ist_shape_same(y, y->in[0]);
 }
 
+/* p_j = e^(x_j - max x) / sum: the shift keeps the powers in range. */
 static void softmax_forward(ist_node *y)
 {
 	size_t n = y->dim[1];
@@ -55,6 +56,7 @@ static size_t unit_kept(const ist_node *y)
 	return y->dim[0]; /* 1 / length of each row */
 }
 
+/* y = x / |x|; the reciprocal is kept, 0 for a row of zeros. */
 static void unit_forward(ist_node *y)
 {
 	size_t n = y->dim[1];

@@ -14,6 +14,7 @@
 
 #define BLOCK (128 * 1024) /* numbers of a block, about: half a megabyte of float */
 
+/* m = momentum m + g; w -= lr m */
 static void rates_sgd(const struct ist_optimiser *o, uint64_t t, struct ist_rates *ret)
 {
 	(void)t;
@@ -31,6 +32,7 @@ static void rates_adam(const struct ist_optimiser *o, uint64_t t, struct ist_rat
 	ret->eps = (ist_real)o->eps;
 }
 
+/* v = beta2 v + (1 - beta2) g^2; w -= lr g / (sqrt v + eps) */
 static void rates_rmsprop(const struct ist_optimiser *o, uint64_t t, struct ist_rates *ret)
 {
 	(void)t;
@@ -48,6 +50,7 @@ const struct ist_optimiser_rule ist_optimiser_rmsprop = {
 const struct ist_optimiser_rule *const ist_optimiser_rules[] = {
     &ist_optimiser_sgd, &ist_optimiser_adam, &ist_optimiser_rmsprop, NULL};
 
+/* By the weight's width alone, never by threads. */
 static size_t block_rows(const struct ist_weight *w)
 {
 	size_t rows = BLOCK / IST_MAX(w->cols, (size_t)1);
@@ -69,6 +72,8 @@ static const ist_real *gradient_block(struct ist_weight *w, size_t first, size_t
 	return g;
 }
 
+/* A row at a time, so that its gradient, value and moments meet in the nearest cache and its norm
+ * is taken from there. */
 static void update_block(const struct ist_optimiser *o, const struct ist_rates *r,
 			 struct ist_weight *w, size_t first, ist_real *scratch)
 {
@@ -85,6 +90,7 @@ static void update_block(const struct ist_optimiser *o, const struct ist_rates *
 	}
 }
 
+/* Blocks go to whichever thread is free; the order changes nothing. */
 static void update_weight(struct ist_optimiser *o, struct ist_weight *w, double scale)
 {
 	struct ist_rates r = {.scale = (ist_real)scale,

@@ -13,6 +13,7 @@
 #define TILE 6
 #define RUN 1024 /* of k */
 
+/* Each panel is a run of memory, read from end to end by the tiles. */
 void ist_panel_pack(const ist_real *x, size_t rows, size_t cols, ist_real *ret)
 {
 	size_t n_panels = ist_panel_round(cols) / IST_PANEL;
@@ -48,6 +49,7 @@ void ist_turn(const ist_real *x, size_t rows, size_t from_pitch, size_t pitch, s
 	}
 }
 
+/* The batch becomes the columns: sums over the features then need no adding across a register. */
 void ist_panel_pack_turned(const ist_real *x, size_t rows, size_t cols, ist_real *ret)
 {
 	for (size_t i = 0; i < rows; i += IST_PANEL) {
@@ -138,11 +140,13 @@ TILE_256(6)
 
 typedef void (*tile_rows)(const float *a, size_t lda, const float *panel, size_t k, bool add,
 			  float *c, size_t pitch);
+/* By height, less one: the last tile of a block may be lower. */
 static const tile_rows tiles_512[TILE] = {tile_512_1, tile_512_2, tile_512_3,
 					  tile_512_4, tile_512_5, tile_512_6};
 static const tile_rows tiles_256[TILE] = {tile_256_1, tile_256_2, tile_256_3,
 					  tile_256_4, tile_256_5, tile_256_6};
 
+/* Lowered by tests only. */
 static int limit = 512;
 
 static bool has_512(void)

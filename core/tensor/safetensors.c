@@ -53,6 +53,7 @@ size_t ist_safetensor_count(const struct ist_safetensor *t)
 	return count;
 }
 
+/* JSON's whole numbers fit 64 bits with a sign; 1.0 is no whole number here. */
 static bool read_size(const json_t *json, size_t *ret)
 {
 	if (!json_is_integer(json) || json_integer_value(json) < 0)
@@ -82,6 +83,7 @@ static enum ist_code read_shape(const json_t *shape, struct ist_safetensor *t, s
 	return IST_OK;
 }
 
+/* One member of the header. Its name and dtype stay the header's. */
 static enum ist_code read_entry(const char *name, const json_t *json, const uint8_t *data,
 				size_t len, struct entry *e, struct ist_err *err)
 {
@@ -142,6 +144,7 @@ static enum ist_code check_cover(struct ist_safetensors *file, size_t len, struc
 	return IST_OK;
 }
 
+/* The format allows texts only. */
 static enum ist_code check_metadata(const json_t *metadata, struct ist_err *err)
 {
 	const char *key;
@@ -183,6 +186,7 @@ static enum ist_code read_header(struct ist_safetensors *file, const uint8_t *da
 	return check_cover(file, len, err);
 }
 
+/* Everything that was allocated by the time of a failure is the caller's to close. */
 static enum ist_code parse_into(struct ist_safetensors *file, const uint8_t *data, size_t len,
 				struct ist_err *err)
 {
@@ -255,6 +259,7 @@ const struct ist_safetensor *ist_safetensors_at(const struct ist_safetensors *fi
 	return i < file->n ? &file->entries[i].t : NULL;
 }
 
+/* By bisection: models have hundreds of tensors and each is looked up once a load. */
 const struct ist_safetensor *ist_safetensors_find(const struct ist_safetensors *file,
 						  const char *name)
 {

@@ -28,6 +28,7 @@ LOADER(u32, uint32_t)
 LOADER(u16, uint16_t)
 LOADER(u8, uint8_t)
 
+/* The upper half of a float. */
 static double load_bf16(const uint8_t *p)
 {
 	uint32_t bits = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 24;
@@ -37,6 +38,7 @@ static double load_bf16(const uint8_t *p)
 	return (double)x;
 }
 
+/* Sign, five bits of exponent (bias 15), ten of fraction; below them the subnormal numbers. */
 static double load_f16(const uint8_t *p)
 {
 	unsigned bits = (unsigned)p[0] | (unsigned)p[1] << 8;
@@ -61,6 +63,7 @@ static const struct {
     {"U16", load_u16}, {"U8", load_u8},	  {"BOOL", load_u8},
 };
 
+/* The errors name what is stored and what was wanted, for whoever has the file at hand. */
 static enum ist_code find_shaped(const struct ist_safetensors *file, const char *name,
 				 size_t n_dims, const size_t *shape,
 				 const struct ist_safetensor **ret, struct ist_err *err)
@@ -81,6 +84,7 @@ static enum ist_code find_shaped(const struct ist_safetensors *file, const char 
 	return IST_OK;
 }
 
+/* The same type is copied; any other goes through double, which holds all but big int64 exactly. */
 static enum ist_code read_as(const struct ist_safetensors *file, const char *name, size_t n_dims,
 			     const size_t *shape, const char *dtype, void *ret,
 			     void (*store)(void *ret, size_t i, double x), struct ist_err *err)

@@ -9,6 +9,7 @@
 #include "core/base/memory.h"
 #include "core/tensor/safetensors.h"
 
+/* What fill needs to know. */
 struct job {
 	const char *header;
 	const struct ist_safetensor *t;
@@ -20,6 +21,7 @@ static size_t bytes_of(const struct ist_safetensor *t)
 	return ist_safetensor_count(t) * ist_safetensor_size(t->dtype);
 }
 
+/* Offsets follow from the order, so there is neither gap nor overlap. */
 static json_t *header_make(const struct ist_safetensor *t, size_t n, const json_t *metadata)
 {
 	json_t *header = json_object();
@@ -48,6 +50,7 @@ static enum ist_code put(FILE *f, const void *data, size_t len, struct ist_err *
 	return IST_OK;
 }
 
+/* Length, header, blanks, data: what ist_file_write_with makes durable. */
 static enum ist_code fill(FILE *f, void *user, struct ist_err *err)
 {
 	const struct job *job = user;

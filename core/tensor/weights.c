@@ -71,6 +71,7 @@ void ist_weights_add_linear(struct ist_weights *group, const char *name, size_t 
 	ist_weights_add(group, bias, 1, &n_out, n_in);
 }
 
+/* Each weight begins on a cache line of its own, so threads that update neighbours write apart. */
 void ist_weights_allocate(struct ist_weights *group, bool training)
 {
 	size_t at = 0;
@@ -95,6 +96,7 @@ void ist_weights_allocate(struct ist_weights *group, bool training)
 	}
 }
 
+/* PyTorch's linear default. A stream a name: adding a layer does not change the others' numbers. */
 void ist_weights_init_uniform(struct ist_weights *group, uint64_t seed)
 {
 	for (size_t i = 0; i < group->n; i++) {
@@ -110,6 +112,7 @@ void ist_weights_init_uniform(struct ist_weights *group, uint64_t seed)
 	ist_weights_touch(group);
 }
 
+/* After a checkpoint that turned out to be damaged half-way through reading it. */
 void ist_weights_restart(struct ist_weights *group, uint64_t seed)
 {
 	for (size_t i = 0; i < group->n; i++)
@@ -134,6 +137,8 @@ void ist_weight_clear(struct ist_weight *w)
 	w->decay = 0;
 }
 
+/* Zeroed at the first use after a clear, not at the clear: most big weights never get a dense
+ * part, and zeroing one would be a pass over its memory. */
 ist_real *ist_weight_dense(struct ist_weight *w)
 {
 	if (!w->has_dense)
@@ -191,6 +196,7 @@ void ist_weight_add_product(struct ist_weight *w, const struct ist_product *prod
 	w->has_gradient = true;
 }
 
+/* For clipping, which needs the whole norm first, and for whoever wants to look at gradients. */
 void ist_weight_settle(struct ist_weight *w)
 {
 	settle_products(w);
@@ -199,6 +205,8 @@ void ist_weight_settle(struct ist_weight *w)
 	w->decay = 0;
 }
 
+/* Row sums, added up in order: the optimiser renews them row by row while it moves the weight, and
+ * a recomputation after resuming gives the same bits. */
 double ist_weight_squares(struct ist_weight *w)
 {
 	double sum = 0;

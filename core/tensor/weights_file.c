@@ -18,6 +18,7 @@ void ist_names_finish(struct ist_names *names)
 	*names = (struct ist_names){0};
 }
 
+/* Tensors borrow their names; the list owns them until the file is written. */
 static const char *keep(struct ist_names *names, char *text)
 {
 	names->text = ist_resize(names->text, names->n + 1, sizeof(*names->text));
@@ -25,6 +26,7 @@ static const char *keep(struct ist_names *names, char *text)
 	return text;
 }
 
+/* In the order of the suffixes. */
 static const ist_real *part_of(const struct ist_weight *w, size_t part)
 {
 	return part == 0 ? w->value : w->moment[part - 1];
@@ -60,6 +62,7 @@ size_t ist_weights_tensors(const struct ist_weights *group, bool resumable, cons
 	return n;
 }
 
+/* Shapes are checked by the reader: a file of another network fails at its first weight. */
 static enum ist_code read_weight(struct ist_weight *w, bool resumable, const char *prefix,
 				 const struct ist_safetensors *file, struct ist_err *err)
 {
