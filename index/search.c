@@ -101,14 +101,15 @@ static bool scores_compare(const struct query *q)
 	return all;
 }
 
+/* Compared as floats, as replies show them: the value that a hit was shown with lets it pass. */
 static bool passes(const struct query *q, enum ist_modality m, double similarity)
 {
 	const struct ist_search *s = q->search;
 
-	if (!isnan(s->min_similarity) && similarity < s->min_similarity)
+	if (!isnan(s->min_similarity) && (float)similarity < (float)s->min_similarity)
 		return false;
 	return isnan(s->threshold) ||
-	       ist_model_score(q->model, s->from, m, similarity) >= s->threshold;
+	       (float)ist_model_score(q->model, s->from, m, similarity) >= (float)s->threshold;
 }
 
 static enum ist_code search_target(struct query *q, enum ist_modality m, size_t k,

@@ -120,6 +120,16 @@ static const char *status_name(struct import *im, const struct ist_triple *tripl
 	return "created";
 }
 
+/* The pointer says which member of the line is meant. */
+static void put_detail(struct ist_buf *out, const struct ist_err *err)
+{
+	char detail[sizeof(err->text) + sizeof(err->pointer) + 2];
+
+	snprintf(detail, sizeof(detail), "%s%s%s", err->pointer,
+		 err->pointer[0] != '\0' ? ": " : "", err->text);
+	ist_json_put_string(out, detail, strlen(detail));
+}
+
 /* One result line, counted for the summary whether it is shown or not. */
 static void put_line(struct import *im, const struct line *line, struct ist_buf *out)
 {
@@ -136,7 +146,7 @@ static void put_line(struct import *im, const struct line *line, struct ist_buf 
 	ist_buf_printf(out, ",\"status\":\"%s\"", status);
 	if (err->code) {
 		ist_buf_printf(out, ",\"code\":\"%s\",\"detail\":", ist_code_name(err->code));
-		ist_json_put_string(out, err->text, strlen(err->text));
+		put_detail(out, err);
 	}
 	ist_buf_puts(out, "}\n");
 }

@@ -392,7 +392,8 @@ void ist_exchange_cut(struct ist_exchange *x)
 
 	if (x->on == NULL || re->next != NULL || re->status == 0)
 		return;
-	ist_buf_printf(&out, "HTTP/1.1 %d %s\r\n", re->status, re->status < 300 ? "OK" : "Refused");
+	ist_buf_printf(&out, "HTTP/1.1 %d %s\r\n", re->status,
+		       MHD_get_reason_phrase_for((unsigned)re->status));
 	ist_buf_printf(&out,
 		       "Content-Type: %s\r\nContent-Length: %llu\r\nX-Request-Id: %s\r\n"
 		       "Connection: close\r\n\r\n",

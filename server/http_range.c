@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Digits at *s; false if there are none or too many. */
+/* Digits at *s; false if there are none. A number beyond all sizes is the greatest. */
 static bool number(const char **s, uint64_t *ret)
 {
 	uint64_t n = 0;
@@ -15,8 +15,8 @@ static bool number(const char **s, uint64_t *ret)
 
 	for (; isdigit((unsigned char)**s); (*s)++, digits++)
 		n = n * 10 + (uint64_t)(**s - '0');
-	*ret = n;
-	return digits > 0 && digits <= 18;
+	*ret = digits <= 18 ? n : UINT64_MAX;
+	return digits > 0;
 }
 
 enum ist_range ist_range_parse(const char *header, uint64_t size, uint64_t *ret_from,

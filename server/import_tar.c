@@ -237,11 +237,11 @@ static enum ist_code take_file(struct tar *t, const char *path, struct ist_err *
 {
 	const char *slash = strrchr(path, '/');
 	const char *base = slash != NULL ? slash + 1 : path;
-	const char *dot = strchr(base, '.');
+	const char *dot = strchr(base, '.'), *last = strrchr(base, '.');
 	enum member_kind kind;
 	size_t n = dot != NULL ? (size_t)(dot - path) : 0;
 
-	if (dot == NULL || dot == base || !find_kind(dot + 1, &kind))
+	if (dot == NULL || dot == base || !find_kind(last + 1, &kind))
 		return fail_member(t, path, "neither a picture, nor .json or .txt", err);
 	if (t->key == NULL || strlen(t->key) != n || strncmp(t->key, path, n) != 0) {
 		if (end_item(t, err) != IST_OK)

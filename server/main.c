@@ -159,7 +159,8 @@ static void stop(struct ist_daemon *d)
 		ist_log_event(NULL, IST_LOG_WARN, "stopped", "a request did not end in time");
 		_exit(1);
 	}
-	ist_jobs_stop(d->jobs);
+	if (d->jobs != NULL)
+		ist_jobs_stop(d->jobs);
 	ist_http_destroy(d->http);
 	ist_jobs_destroy(d->jobs);
 	ist_decoders_destroy(d->decoders);
@@ -183,7 +184,8 @@ static int run(struct ist_daemon *d, const sigset_t *signals)
 	stop(d);
 	if (code == IST_OK)
 		ist_log_event(NULL, IST_LOG_INFO, "stopped", "everything is closed");
-	if (d->config.ready_file != NULL)
+	/* Where starting failed it may be the file of another daemon. */
+	if (code == IST_OK && d->config.ready_file != NULL)
 		unlink(d->config.ready_file);
 	return code == IST_OK ? 0 : 1;
 }

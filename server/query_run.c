@@ -232,7 +232,7 @@ static enum ist_code check_threshold(const struct ist_reader *reader, const stru
 static void put_number(struct ist_buf *buf, double x)
 {
 	if (isfinite(x))
-		ist_buf_printf(buf, "%.9g", x);
+		ist_buf_printf(buf, "%.9g", (double)(float)x);
 	else
 		ist_buf_puts(buf, "null");
 }

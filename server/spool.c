@@ -64,14 +64,17 @@ enum ist_code ist_spool_put(struct ist_spool *spool, const void *data, size_t le
 enum ist_code ist_spool_reply(struct ist_spool *spool, struct ist_reply *re,
 			      const char *content_type, struct ist_err *err)
 {
-	enum ist_code code = flush(spool, err);
-
-	if (code)
-		return code;
-	if (lseek(spool->fd, 0, SEEK_SET) < 0)
-		return ist_fail_errno(err, "reading result lines");
 	re->status = 200;
 	re->content_type = content_type;
+	if (spool->bytes == 0) { /* it never came to writing: a full disk is no matter */
+		re->body = spool->buf;
+		spool->buf = (struct ist_buf){0};
+		return IST_OK;
+	}
+	if (flush(spool, err) != IST_OK)
+		return err->code;
+	if (lseek(spool->fd, 0, SEEK_SET) < 0)
+		return ist_fail_errno(err, "reading result lines");
 	re->fd = spool->fd;
 	re->fd_bytes = spool->bytes;
 	spool->fd = -1;

@@ -19,7 +19,8 @@ IST_CHECKED enum ist_code ist_spool_init(struct ist_spool *spool, const char *fo
 void ist_spool_finish(struct ist_spool *spool);
 IST_CHECKED enum ist_code ist_spool_put(struct ist_spool *spool, const void *data, size_t len,
 					struct ist_err *err);
-/* The spool becomes the reply's body (200); the descriptor is the reply's from then on. */
+/* The spool becomes the reply's body (200): the descriptor, or the bytes where they are few, are
+ * the reply's from then on. */
 IST_CHECKED enum ist_code ist_spool_reply(struct ist_spool *spool, struct ist_reply *re,
 					  const char *content_type, struct ist_err *err);
 

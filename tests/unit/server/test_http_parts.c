@@ -31,7 +31,9 @@ static void ranges(void **state)
 	    {"bytes=x-1", IST_RANGE_WHOLE, 0, 0},
 	    {"bytes=0", IST_RANGE_WHOLE, 0, 0},
 	    {"lines=0-1", IST_RANGE_WHOLE, 0, 0},
-	    {"bytes=99999999999999999999-", IST_RANGE_WHOLE, 0, 0},
+	    {"bytes=99999999999999999999-", IST_RANGE_OUTSIDE, 0, 0},
+	    {"bytes=99999999999999999999-5", IST_RANGE_WHOLE, 0, 0},
+	    {"bytes=90-99999999999999999999", IST_RANGE_PART, 90, 10},
 	};
 
 	for (size_t i = 0; i < IST_COUNT(cases); i++) {
