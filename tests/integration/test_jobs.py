@@ -8,10 +8,11 @@ LONG = {"method": "acmr", "params": {"epochs": 5000}, "activate": "always"}
 def running(api, job):
     """Waits until a job has made some way."""
     def under_way():
-        return api.get(f"/v1/jobs/{job}").json["progress"] > 0
+        seen = api.get(f"/v1/jobs/{job}").json
+        return seen["state"] == "running" and seen["progress"] > 0
 
     live.wait_for(under_way, 30)
-    assert api.get(f"/v1/jobs/{job}").json["state"] == "running"
+    assert under_way()
 
 
 def test_cancelling(api, trained):
