@@ -19,11 +19,13 @@ class Upload(threading.Thread):
         self.reply = b""
 
     def run(self):
+        reader = threading.Thread(target=self.read)
+        reader.start()
         head = (f"POST {ITEMS}:import HTTP/1.1\r\nHost: localhost\r\n"
                 "Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
         try:
             self.socket.sendall(head.encode())
-            while True:
+            while not self.reply:
                 body = live.ndjson({"id": f"u{self.sent + i}",
                                     "vectors": {"image": [1 + i % 7, *[1] * (live.DIM - 1)]}}
                                    for i in range(50))
@@ -31,12 +33,15 @@ class Upload(threading.Thread):
                 self.sent += 50
         except OSError:
             pass
+        reader.join()
+        self.socket.close()
+
+    def read(self):
         try:
-            while data := self.socket.recv(65536):
+            while data := self.socket.recv(1 << 16):
                 self.reply += data
         except OSError:
             pass
-        self.socket.close()
 
     def answered(self):
         """Ids that the answer, if there was one, calls created."""
