@@ -100,7 +100,9 @@ static enum ist_code send_all(struct import *im, struct ist_err *err)
 
 		if (im->kind->next(im->source, &record, &more, err) != IST_OK) {
 			ist_record_finish(&record);
-			return err->code;
+			if (!ist_interrupted())
+				return err->code;
+			break;
 		}
 		if (!more)
 			return IST_OK;

@@ -74,14 +74,14 @@ static void put_values(struct ist_buf *buf, const char *command, const struct is
 			continue;
 		ist_buf_printf(buf, "\t%s:--%s) ", command, opt->name);
 		if (opt->kind == IST_OPT_FILE)
-			ist_buf_puts(buf, "COMPREPLY=($(compgen -f -- \"$word\"))");
+			ist_buf_puts(buf, "mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); ");
 		if (opt->kind == IST_OPT_CHOICE) {
-			ist_buf_puts(buf, "COMPREPLY=($(compgen -W \"");
+			ist_buf_puts(buf, "mapfile -t COMPREPLY < <(compgen -W \"");
 			for (size_t c = 0; opt->choices[c] != NULL; c++)
 				ist_buf_printf(buf, "%s%s", c > 0 ? " " : "", opt->choices[c]);
-			ist_buf_puts(buf, "\" -- \"$word\"))");
+			ist_buf_puts(buf, "\" -- \"$word\"); ");
 		}
-		ist_buf_puts(buf, "; return ;;\n");
+		ist_buf_puts(buf, "return ;;\n");
 	}
 }
 
@@ -99,7 +99,7 @@ void ist_completion_put(struct ist_buf *buf)
 {
 	ist_buf_puts(buf, "# Completion of isthmus for bash: source <(isthmus completion bash)\n"
 			  "_isthmus() {\n"
-			  "\tlocal word=${COMP_WORDS[COMP_CWORD]} command= opts= words= i\n"
+			  "\tlocal word=${COMP_WORDS[COMP_CWORD]} command='' opts='' words='' i\n"
 			  "\tlocal before=${COMP_WORDS[COMP_CWORD-1]}\n"
 			  "\tCOMPREPLY=()\n"
 			  "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
@@ -122,8 +122,8 @@ void ist_completion_put(struct ist_buf *buf)
 	put_names(buf, ist_global_opts, ist_n_global_opts);
 	ist_buf_puts(buf, "\"\n\tfi\n"
 			  "\tif [[ -n $words ]]; then\n"
-			  "\t\tCOMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+			  "\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
 			  "\telif [[ $word != -* ]]; then\n"
-			  "\t\tCOMPREPLY=($(compgen -f -- \"$word\"))\n"
+			  "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$word\")\n"
 			  "\tfi\n}\ncomplete -o filenames -F _isthmus isthmus\n");
 }

@@ -162,7 +162,7 @@ static void read_failed(struct ist_upload *upload, struct slot *slot, const json
 		    code != NULL ? code : "failed", detail != NULL ? detail : "");
 }
 
-/* True where the answer is whole: its last line is a summary or an error. */
+/* False for an error in place of the summary: the stream could not go on. */
 static bool read_line(struct ist_upload *upload, struct slot *slot, const json_t *line,
 		      char *failed)
 {
@@ -171,11 +171,11 @@ static bool read_line(struct ist_upload *upload, struct slot *slot, const json_t
 
 	if (error != NULL) {
 		ist_http_problem_json(500, error, &upload->err);
-		return true;
+		return false;
 	}
 	if (summary == NULL) {
 		read_failed(upload, slot, line, failed);
-		return false;
+		return true;
 	}
 	upload->counts.created += count(summary, "created");
 	upload->counts.updated += count(summary, "updated");
@@ -210,16 +210,17 @@ static void read_reply(struct ist_upload *upload, struct slot *slot)
 {
 	ist_autofree char *failed = ist_alloc(slot->n + 1, 1);
 	const char *p = slot->reply.data, *end = p + slot->reply.len;
+	bool good = true;
 
 	while (p < end) {
 		const char *stop = memchr(p, '\n', (size_t)(end - p));
 		json_t *line = json_loadb(p, (size_t)((stop != NULL ? stop : end) - p), 0, NULL);
 
-		read_line(upload, slot, line, failed);
+		good &= read_line(upload, slot, line, failed);
 		json_decref(line);
 		p = stop != NULL ? stop + 1 : end;
 	}
-	if (upload->err.code == IST_OK)
+	if (good)
 		record_good(upload, slot, failed);
 }
 
