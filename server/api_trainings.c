@@ -15,8 +15,8 @@
 #include "server/json.h"
 #include "server/split_json.h"
 
-/* Pairs up to which the data is looked at before the answer; more are surely enough to begin. */
-#define CHECK_ITEMS_MAX 20000
+/* Items up to which the pairs are read before the answer; what more hold, the job finds out. */
+#define CHECK_ITEMS_MAX 5000
 
 struct body {
 	const char *method;
