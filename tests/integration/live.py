@@ -131,6 +131,10 @@ class Daemon:
                 return int(line.split()[1]) * 1024
         raise AssertionError(f"no {key}")
 
+    def is_sanitized(self):
+        """Whether the address sanitizer's own memory makes figures of it meaningless."""
+        return "libasan" in pathlib.Path(f"/proc/{self.proc.pid}/maps").read_text()
+
 
 def wait_for(condition, seconds, every=0.02):
     """Polls until the condition holds or the time is over."""

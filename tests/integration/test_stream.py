@@ -75,7 +75,7 @@ def test_long_streams(tmp_path):
         assert summary["failed"] == 0 and summary["created"] >= MB * 0.9
         print(f"{MB} MB each: {ndjson / 1e6:.0f} MB resident at most after NDJSON, "
               f"{tar / 1e6:.0f} after tar")
-        assert max(ndjson, tar) < LIMIT
+        assert daemon.is_sanitized() or max(ndjson, tar) < LIMIT
 
 
 def test_slow_clients(tmp_path):
@@ -102,7 +102,7 @@ def test_slow_clients(tmp_path):
         for i in range(60):
             daemon.must("PUT", f"{ITEMS}/w{i}", {"vectors": {"image": [1, *[2] * (live.DIM - 1)]}})
             daemon.must("POST", "/v1/collections/v/query", {"query": {"id": f"w{i}"}})
-        assert daemon.resident() - before < 16e6
+        assert daemon.is_sanitized() or daemon.resident() - before < 16e6
         sender.sendall(line[20:])
         assert b'"status":"created"' in read_all(sender).replace(b" ", b"")
         whole = read_all(reader)
