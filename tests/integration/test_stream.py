@@ -85,7 +85,7 @@ def test_slow_clients(tmp_path):
         live.load_vectors(daemon)
         filler = "".join(chr(rng.randrange(97, 123)) for _ in range(16000))
         body = live.ndjson({"id": f"s{k}", "metadata": {"filler": filler},
-                            "vectors": {"image": [k + 1] * live.DIM}} for k in range(1500))
+                            "vectors": {"image": [k + 1] * live.DIM}} for k in range(3000))
         daemon.must("POST", f"{ITEMS}:import", body, kind="application/x-ndjson")
         host, port = daemon.address.split(":")
         reader = socket.socket()
@@ -102,12 +102,14 @@ def test_slow_clients(tmp_path):
         for i in range(60):
             daemon.must("PUT", f"{ITEMS}/w{i}", {"vectors": {"image": [1, *[2] * (live.DIM - 1)]}})
             daemon.must("POST", "/v1/collections/v/query", {"query": {"id": f"w{i}"}})
-        assert daemon.is_sanitized() or daemon.resident() - before < 16e6
+        grown = daemon.resident() - before
+        print(f"{grown / 1e6:.1f} MB more on {before / 1e6:.1f} for two slow clients")
+        assert daemon.is_sanitized() or grown < 40e6  # of 48 to read
         sender.sendall(line[20:])
         assert b'"status":"created"' in read_all(sender).replace(b" ", b"")
         whole = read_all(reader)
-        assert len(set(re.findall(rb'"id":"(s\d+)"', whole))) == 1500
-        assert len(whole) > 1500 * 16000
+        assert len(set(re.findall(rb'"id":"(s\d+)"', whole))) == 3000
+        assert len(whole) > 3000 * 16000
 
 
 def read_all(connection):
