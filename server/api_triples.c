@@ -53,12 +53,15 @@ static enum ist_code parse(struct import *im, const struct ist_str *text, struct
 {
 	struct body body = {0};
 	json_t *json = NULL;
+	const char *reference;
 	enum ist_code code = ist_json_parse(text->data, text->len, &json, err);
 
 	if (!code)
 		code = ist_fields_read(json, fields, IST_COUNT(fields), &body, err);
+	reference = json_string_value(json_object_get(json, "reference"));
+	if (reference != NULL) /* names the line, whether the rest of it can be taken or not */
+		ret->reference = ist_arena_strdup(&im->arena, reference);
 	if (!code) {
-		ret->reference = ist_arena_strdup(&im->arena, body.reference);
 		ret->text = ist_arena_strdup(&im->arena, body.text);
 		ret->target = ist_arena_strdup(&im->arena, body.target);
 	}

@@ -73,6 +73,15 @@ def test_tar(api, collection):
     assert seal["image"]["type"] == "image/jpeg"
 
 
+def test_a_member_with_more_dots(api, collection):
+    """Members are one item up to the first dot; the last suffix says what a member is."""
+    body = tar(("seal.left.JPG", picture("444.jpg")), ("seal.txt", b"A seal."))
+    lines = api.post(f"{collection}/items:import", body, kind="application/x-tar").lines()
+    assert lines[-1]["summary"]["created"] == 1
+    item = api.get(f"{collection}/items/seal").json
+    assert item["image"] and item["texts"] == ["A seal."]
+
+
 def test_a_broken_tar(api, collection):
     body = tar(("a.txt", b"one"), ("b.txt", b"two" * 5000))[:3000]
     lines = api.post(f"{collection}/items:import", body, kind="application/x-tar").lines()

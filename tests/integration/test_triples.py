@@ -16,6 +16,7 @@ def test_lines_in_order(api, collection):
     assert [line["status"] for line in lines[:-1]] == \
         ["created", "unchanged", "failed", "failed", "failed", "created"]
     assert [line.get("code") for line in lines[2:5]] == ["not_found", "invalid", "bad_json"]
+    assert lines[3]["id"] == "a" and lines[3]["detail"].startswith("/text: ")
     assert lines[-1] == {"summary": {"created": 2, "updated": 0, "unchanged": 1, "failed": 3}}
     assert api.get(collection).json["counts"]["triples"] == 2
     failed = api.post(f"{collection}/triples:import?results=failed", body,
