@@ -125,8 +125,7 @@ static enum ist_code check_sender(struct ist_exchange *x, struct ist_err *err)
 		return IST_OK;
 	if (count_header(x, "Host") > 1)
 		return ist_fail(err, IST_BAD_REQUEST, "more than one Host");
-	if ((host != NULL || count_header(x, "Host") > 0) &&
-	    !ist_host_is_local(host != NULL ? host : ""))
+	if (host != NULL && !ist_host_is_local(host))
 		return ist_fail(err, IST_FORBIDDEN,
 				"this Host is not localhost, 127.0.0.1 or [::1]");
 	if (origin != NULL && !reads && !ist_origin_is_own(origin, host))
