@@ -55,14 +55,14 @@ def test_sigterm(tmp_path):
     with daemon:
         live.load_vectors(daemon)
         job = daemon.must("POST", "/v1/collections/v/trainings", {
-            "method": "acmr", "params": {"epochs": 3000}, "activate": "never"})["id"]
+            "method": "acmr", "params": {"epochs": 60000}, "activate": "never"})["id"]
         upload = Upload(daemon.address)
         upload.start()
         plain = [f"p{i}" for i in range(20)]
         for i in plain:
             daemon.must("PUT", f"{ITEMS}/{i}", {"vectors": {"image": [2] * live.DIM}})
         live.wait_for(lambda: upload.sent >= 2000 and daemon.must(
-            "GET", f"/v1/jobs/{job}")["progress"] > 0.01, 30)
+            "GET", f"/v1/jobs/{job}")["progress"] > 0, 30)
         assert daemon.must("GET", f"/v1/jobs/{job}")["state"] == "running"
         took = daemon.stop()
         upload.join()
