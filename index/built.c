@@ -153,29 +153,34 @@ static enum ist_code take_rows(struct ist_built *built, struct ist_db *db, struc
 }
 
 /* The log is taken whole and emptied: the next catching up starts after it. */
-static void replay_kills(struct ist_built *built, struct ist_collection *c)
+static int64_t *take_kills(struct ist_built *built, struct ist_collection *c, size_t *ret_n)
 {
 	struct ist_kill_log *log = built->kills;
 	int64_t *rows;
-	size_t n;
 
 	pthread_mutex_lock(&c->lock);
 	rows = ist_steal(&log->rows);
-	n = log->n;
+	*ret_n = log->n;
 	log->n = log->cap = 0;
 	pthread_mutex_unlock(&c->lock);
-	for (size_t i = 0; i < n; i++)
-		ist_generation_kill(built->generation, rows[i]);
-	free(rows);
+	return rows;
 }
 
+/* The log is taken before the rows are read: what replaces its rows is then among them, and a row
+ * that goes meanwhile stays until the next time, when a reader finds it gone and tries again. Other
+ * readers may be in this generation with an older watermark: deaths are counted for them too. */
 enum ist_code ist_built_catch_up(struct ist_built *built, struct ist_db *db,
 				 struct ist_collection *c, struct ist_err *err)
 {
+	size_t n;
+	ist_autofree int64_t *killed = take_kills(built, c, &n);
 	enum ist_code code = take_rows(built, db, c, INT64_MAX, take_fresh, NULL, err);
 
 	ist_generation_publish(built->generation);
-	replay_kills(built, c);
+	if (n > 0)
+		c->kills++;
+	for (size_t i = 0; i < n; i++)
+		ist_generation_kill(built->generation, killed[i]);
 	return code;
 }
 
