@@ -6,6 +6,7 @@
  * killed and resumed ends with the same bits as one that was not.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -269,9 +270,12 @@ static bool end_epoch(struct training *t)
 static void tell(struct training *t)
 {
 	double done = t->at.epoch + t->at.batch / (double)t->sampler.n_batches;
+	size_t epoch = IST_MIN((size_t)t->at.epoch + 1, (size_t)t->epochs);
+	char stage[64];
 
+	snprintf(stage, sizeof(stage), "epoch %zu of %zu", epoch, (size_t)t->epochs);
 	if (t->hooks->progress != NULL)
-		t->hooks->progress(t->hooks->user, done / (double)t->epochs, "training");
+		t->hooks->progress(t->hooks->user, done / (double)t->epochs, stage);
 	t->told = now();
 }
 
