@@ -162,7 +162,8 @@ const float *ist_generation_vector(const struct ist_generation *g, struct ist_wa
 {
 	const struct ist_base *base = &g->base[m];
 
-	for (size_t i = ist_base_lower(base, row); i < base->n && base->rows[i] == row; i++)
+	for (size_t i = ist_rows_lower(base->rows, base->n, row);
+	     i < base->n && base->rows[i] == row; i++)
 		if (base->ordinals[i] == ordinal)
 			return ist_base_at(base, i);
 	return fresh_vector(&g->fresh[m], mark.fresh[m], row, ordinal);

@@ -181,14 +181,14 @@ enum ist_code ist_base_tune(struct ist_base *base, const float *queries, size_t 
 	return code;
 }
 
-size_t ist_base_lower(const struct ist_base *base, int64_t row)
+size_t ist_rows_lower(const int64_t *rows, size_t n, int64_t row)
 {
-	size_t low = 0, high = base->n;
+	size_t low = 0, high = n;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (base->rows[middle] < row)
+		if (rows[middle] < row)
 			low = middle + 1;
 		else
 			high = middle;
@@ -201,7 +201,8 @@ size_t ist_base_kill(struct ist_base *base, int64_t row)
 {
 	size_t died = 0;
 
-	for (size_t i = ist_base_lower(base, row); i < base->n && base->rows[i] == row; i++) {
+	for (size_t i = ist_rows_lower(base->rows, base->n, row);
+	     i < base->n && base->rows[i] == row; i++) {
 		uint64_t bit = (uint64_t)1 << (i & 63);
 
 		died +=

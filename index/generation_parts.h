@@ -84,8 +84,9 @@ IST_CHECKED enum ist_code ist_base_build(struct ist_base *base, const struct ist
 IST_CHECKED enum ist_code ist_base_tune(struct ist_base *base, const float *queries, size_t n,
 					bool may_replace, const struct ist_stop *stop,
 					struct ist_err *err);
-size_t ist_base_lower(const struct ist_base *base, int64_t row); /* first position >= row */
-size_t ist_base_kill(struct ist_base *base, int64_t row);	 /* vectors that died now */
+/* The first position in ascending rows that is not below `row`; n if all are. */
+size_t ist_rows_lower(const int64_t *rows, size_t n, int64_t row);
+size_t ist_base_kill(struct ist_base *base, int64_t row); /* vectors that died now */
 const float *ist_base_at(const struct ist_base *base, size_t position);
 /* Counts rows and sets all bits; for whoever fills rows and index directly. */
 void ist_base_set_live(struct ist_base *base);

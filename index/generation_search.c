@@ -77,17 +77,9 @@ static void list_base(struct search *search)
 
 static bool is_listed(const struct search *search, int64_t row)
 {
-	size_t low = 0, high = search->n_rows;
+	size_t at = ist_rows_lower(search->rows, search->n_rows, row);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (search->rows[middle] < row)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < search->n_rows && search->rows[low] == row;
+	return at < search->n_rows && search->rows[at] == row;
 }
 
 /* The fresh part is short and need not be in order, so each of its rows is looked up. */

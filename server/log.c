@@ -26,11 +26,6 @@ void ist_log_init(enum ist_log_level from, bool json)
 	as_json = json;
 }
 
-bool ist_log_wants(enum ist_log_level level)
-{
-	return level >= least;
-}
-
 /* Two bytes stay free for the end of the line. */
 static void put(struct ist_log_line *line, const char *s, size_t n)
 {

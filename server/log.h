@@ -12,7 +12,6 @@ extern const char *const ist_log_level_names[]; /* NULL-terminated */
 
 /* Before any thread starts. */
 void ist_log_init(enum ist_log_level from, bool json);
-bool ist_log_wants(enum ist_log_level level);
 
 /*
  * ist_log(IST_LOG_INFO, "request", "id", "%s", rq->id, "ms", "%.1f", ms, NULL) would need a parser

@@ -146,14 +146,3 @@ void ist_vector_put(struct ist_buf *buf, const float *x, size_t n, bool base64)
 	}
 	ist_buf_putc(buf, ']');
 }
-
-json_t *ist_vector_json(const float *x, size_t n, bool base64)
-{
-	struct ist_buf text = {0};
-	json_t *json;
-
-	ist_vector_put(&text, x, n, base64);
-	json = json_loadb(text.data, text.len, JSON_DECODE_INT_AS_REAL, NULL);
-	ist_buf_finish(&text);
-	return json;
-}

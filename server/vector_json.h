@@ -24,7 +24,5 @@ IST_CHECKED enum ist_code ist_vector_parse_dim(const json_t *json, size_t dim, c
 					       struct ist_err *err);
 /* Appends [0.5,-1] or {"base64":"…"}. Numbers have the shortest form that reads back the same. */
 void ist_vector_put(struct ist_buf *buf, const float *x, size_t n, bool base64);
-/* The same as a JSON value. */
-json_t *ist_vector_json(const float *x, size_t n, bool base64);
 
 #endif

@@ -44,14 +44,8 @@ static const struct ist_param params[] = {
      .min = 0,
      .max = 8,
      .help = "directions are weighted by their canonical correlation to this power"},
-    {.name = "image_scaling",
-     .kind = IST_PARAM_CHOICE,
-     .choices = ist_scaling_names,
-     .help = "what is done to image features first"},
-    {.name = "text_scaling",
-     .kind = IST_PARAM_CHOICE,
-     .choices = ist_scaling_names,
-     .help = "what is done to text features first"},
+    IST_PARAM_SCALING("image"),
+    IST_PARAM_SCALING("text"),
 };
 
 struct side {

@@ -38,14 +38,8 @@ static const struct ist_param params[] = {
      .kind = IST_PARAM_CHOICE,
      .choices = similarities,
      .help = "posterior: the probability of sharing a class; cosine: of the class probabilities"},
-    {.name = "image_scaling",
-     .kind = IST_PARAM_CHOICE,
-     .choices = ist_scaling_names,
-     .help = "what is done to image features first"},
-    {.name = "text_scaling",
-     .kind = IST_PARAM_CHOICE,
-     .choices = ist_scaling_names,
-     .help = "what is done to text features first"},
+    IST_PARAM_SCALING("image"),
+    IST_PARAM_SCALING("text"),
 };
 
 /* One regression. The unknowns w are (dim, classes) weights, then (classes) biases. */

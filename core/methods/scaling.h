@@ -28,6 +28,14 @@ enum ist_scaling_kind {
 };
 extern const char *const ist_scaling_names[IST_N_SCALINGS + 1]; /* ends with NULL */
 
+/* The row of a parameter table that chooses the scaling of one modality's features. */
+#define IST_PARAM_SCALING(modality)                                                                \
+	{                                                                                          \
+		.name = modality "_scaling", .kind = IST_PARAM_CHOICE,                             \
+		.choices = ist_scaling_names,                                                      \
+		.help = "what is done to " modality " features first"                              \
+	}
+
 struct ist_scaling {
 	enum ist_scaling_kind kind;
 	size_t dim;
