@@ -18,9 +18,10 @@ TEXT_ENDINGS = C_ENDINGS + ('.py', '.sh', '.sql')
 # Which layers a file may include from, by the layer it is in; tests may see everything.
 ALLOWED = {'core': {'core'}, 'index': {'core', 'index'}, 'server': {'core', 'index', 'server'}}
 # Inside core: what the lower rooms may not see.
-CORE_ORDER = ('base', 'blas', 'tensor', 'encode', 'methods', 'train')
+CORE_ORDER = ('base', 'blas', 'onednn', 'tensor', 'encode', 'methods', 'train')
 # Libraries that stay inside one layer.
 LIBRARIES = {
+    'oneapi/': {'core'},
     'faiss/': {'index'},
     'sqlite3.h': {'index'},
     'roaring/': {'index'},
