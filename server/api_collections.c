@@ -121,7 +121,7 @@ static enum ist_code resolve_installed(struct ist_encoders *encoders, enum ist_m
 
 	if (ist_encoders_get(encoders, name, &encoder, err) != IST_OK)
 		return err->code;
-	if (encoder->arch->modality != m)
+	if (!ist_encoder_arch_takes(encoder->arch, m))
 		return ist_fail(err, IST_INVALID, "%s is an encoder of the other modality", name);
 	if (dim != 0 && (size_t)dim != encoder->dim)
 		return ist_fail(err, IST_INVALID, "%s is %zu wide, not %lld", name, encoder->dim,
@@ -155,7 +155,8 @@ static enum ist_code resolve(struct ist_encoders *encoders, enum ist_modality m,
 /* Encoders that a body does not name are those that the collection has, or the best installed. */
 static enum ist_code resolve_both(struct ist_request *rq, const struct collection_body *body,
 				  struct ist_encoder_ref ref[IST_N_MODALITIES],
-				  bool counts[IST_N_MODALITIES], struct ist_err *err)
+				  bool counts[IST_N_MODALITIES], bool *ret_same_space,
+				  struct ist_err *err)
 {
 	struct ist_collection *c = NULL;
 	enum ist_code code = ist_store_collection_get(rq->daemon->store, rq->segment[0], &c, err);
@@ -177,6 +178,8 @@ static enum ist_code resolve_both(struct ist_request *rq, const struct collectio
 		}
 	}
 	ist_collection_unref(c);
+	*ret_same_space = strcmp(ref[IST_IMAGE].name, ref[IST_TEXT].name) == 0 &&
+			  strcmp(ref[IST_IMAGE].name, IST_EXTERNAL) != 0;
 	return IST_OK;
 }
 
@@ -196,7 +199,7 @@ enum ist_code ist_api_put_collection(struct ist_request *rq, struct ist_reply *r
 {
 	struct ist_encoder_ref ref[IST_N_MODALITIES];
 	struct collection_body body = {0};
-	bool counts[IST_N_MODALITIES], created;
+	bool counts[IST_N_MODALITIES], same_space, created;
 	struct ist_collection *c;
 	struct ist_split split;
 
@@ -206,8 +209,8 @@ enum ist_code ist_api_put_collection(struct ist_request *rq, struct ist_reply *r
 						IST_COUNT(collection_fields), &body, err) != IST_OK)
 		return err->code;
 	if (read_split(body.split, &split, err) != IST_OK ||
-	    resolve_both(rq, &body, ref, counts, err) != IST_OK ||
-	    ist_store_collection_put(rq->daemon->store, rq->segment[0], ref, counts, false,
+	    resolve_both(rq, &body, ref, counts, &same_space, err) != IST_OK ||
+	    ist_store_collection_put(rq->daemon->store, rq->segment[0], ref, counts, same_space,
 				     body.split != NULL ? &split : NULL, &created, &c,
 				     err) != IST_OK)
 		return err->code;

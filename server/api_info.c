@@ -19,6 +19,18 @@
 #include "server/query_request.h"
 #include "server/vector_json.h"
 
+static json_t *modalities_json(const struct ist_encoder_info *info)
+{
+	json_t *list = json_array();
+
+	for (int m = 0; m < IST_N_MODALITIES; m++) {
+		if (info->takes[m])
+			json_array_append_new(list,
+					      json_string(ist_modality_name((enum ist_modality)m)));
+	}
+	return list;
+}
+
 static json_t *encoders_json(const struct ist_encoders *encoders)
 {
 	json_t *list = json_array();
@@ -28,10 +40,10 @@ static json_t *encoders_json(const struct ist_encoders *encoders)
 		json_t *row;
 
 		ist_encoders_info(encoders, i, &info);
-		row = json_pack("{s:s,s:s,s:s,s:I,s:b}", "name", info.name, "title",
-				info.title != NULL ? info.title : info.name, "modality",
-				ist_modality_name(info.modality), "dim", (json_int_t)info.dim,
-				"builtin", info.builtin);
+		row = json_pack("{s:s,s:s,s:o,s:I,s:b}", "name", info.name, "title",
+				info.title != NULL ? info.title : info.name, "modalities",
+				modalities_json(&info), "dim", (json_int_t)info.dim, "builtin",
+				info.builtin);
 		if (info.error != NULL)
 			json_object_set_new(row, "error", json_string(info.error));
 		json_array_append_new(list, row);

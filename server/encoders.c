@@ -67,12 +67,13 @@ static void add_folder(struct ist_encoders *e, const char *parent, const char *n
 	}
 }
 
-/* By modality; folders before built-ins, since they are there to be better; broken ones last. */
+/* Whoever takes pictures first; folders before built-ins, since they are there to be better;
+ * broken ones last. */
 static int rank(const struct row *row)
 {
 	if (row->arch == NULL)
-		return 2 * IST_N_MODALITIES;
-	return 2 * (int)row->arch->modality + (row->folder == NULL);
+		return 4;
+	return 2 * !ist_encoder_arch_takes(row->arch, IST_IMAGE) + (row->folder == NULL);
 }
 
 static int compare(const void *a, const void *b)
@@ -124,22 +125,24 @@ size_t ist_encoders_count(const struct ist_encoders *e)
 void ist_encoders_info(const struct ist_encoders *e, size_t i, struct ist_encoder_info *ret)
 {
 	const struct row *row = &e->rows[i];
+	const struct ist_encoder_arch *arch = row->arch;
 
 	*ret = (struct ist_encoder_info){
 	    .name = row->name,
-	    .title = row->arch != NULL ? row->arch->title : "",
-	    .modality = row->arch != NULL ? row->arch->modality : IST_IMAGE,
-	    .dim = row->arch != NULL ? row->arch->dim : 0,
+	    .title = arch != NULL ? arch->title : "",
+	    .dim = arch != NULL ? arch->dim : 0,
 	    .builtin = row->folder == NULL,
-	    .counts = row->arch != NULL && row->arch->counts,
+	    .counts = arch != NULL && arch->counts,
 	    .error = row->error,
 	};
+	for (int m = 0; m < IST_N_MODALITIES; m++)
+		ret->takes[m] = arch != NULL && ist_encoder_arch_takes(arch, (enum ist_modality)m);
 }
 
 const char *ist_encoders_best(const struct ist_encoders *e, enum ist_modality modality)
 {
 	for (size_t i = 0; i < e->n; i++) {
-		if (e->rows[i].arch != NULL && e->rows[i].arch->modality == modality)
+		if (e->rows[i].arch != NULL && ist_encoder_arch_takes(e->rows[i].arch, modality))
 			return e->rows[i].name;
 	}
 	return "external"; /* not reached: each modality has a built-in encoder */

@@ -23,7 +23,7 @@ void ist_encoders_destroy(struct ist_encoders *e);
 struct ist_encoder_info {
 	const char *name; /* "descriptor", or the folder's own name */
 	const char *title;
-	enum ist_modality modality;
+	bool takes[IST_N_MODALITIES];
 	size_t dim;	   /* 0 where only opening tells, or where it cannot be opened */
 	bool builtin;	   /* needs no file */
 	bool counts;	   /* see encoder.h */
@@ -31,7 +31,8 @@ struct ist_encoder_info {
 };
 
 size_t ist_encoders_count(const struct ist_encoders *e);
-/* Row i of those installed: the best of a modality before the others; broken ones come last. */
+/* Row i of those installed, once even if it serves both modalities: those of pictures before those
+ * of texts alone, the best of a modality before the others; broken ones come last. */
 void ist_encoders_info(const struct ist_encoders *e, size_t i, struct ist_encoder_info *ret);
 
 /* The name that a collection takes if it names none. Never NULL. */

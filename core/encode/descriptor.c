@@ -60,7 +60,7 @@ struct tables {
 	float root[N_ROOTS + 1]; /* cube root of k / N_ROOTS */
 };
 
-static enum ist_code open_tables(struct ist_encoder *encoder, const char *folder,
+static enum ist_code open_tables(struct ist_encoder *encoder, struct ist_folder *folder,
 				 struct ist_err *err)
 {
 	struct tables *t = ist_alloc(1, sizeof(*t));
@@ -387,7 +387,6 @@ static enum ist_code image(const struct ist_encoder *encoder, struct ist_encoder
 const struct ist_encoder_arch ist_encoder_descriptor = {
     .name = "descriptor",
     .title = "Colours, layout, edges, contours and outline of a picture",
-    .modality = IST_IMAGE,
     .dim = DIM,
     .side = 2 * SIDE,
     .open = open_tables,

@@ -11,11 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#define XXH_STATIC_LINKING_ONLY
+#include <xxhash.h>
+
 #include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/encode/encoder_private.h"
 
 #define CONFIG_LIMIT (1 << 20)
+#define IST_ENCODE_REVISION 1 /* counts up when the same files give other features */
 
 const struct ist_encoder_arch *const ist_encoder_archs[] = {
     &ist_encoder_descriptor,
@@ -83,7 +87,8 @@ enum ist_code ist_encoder_probe(const char *folder, const struct ist_encoder_arc
 				"%s: model_type \"%.64s\" is not known here (known: %s)", path,
 				type, list.data);
 	json_decref(config);
-	if (code == IST_OK)
+	if (code == IST_OK &&
+	    need_file(folder, "model.safetensors.index.json", "the weights", NULL) != IST_OK)
 		code = need_file(folder, "model.safetensors", "the weights", err);
 	return code;
 }
@@ -93,6 +98,41 @@ static const char *base_name(const char *path)
 	const char *slash = strrchr(path, '/');
 
 	return slash != NULL ? slash + 1 : path;
+}
+
+bool ist_encoder_arch_takes(const struct ist_encoder_arch *arch, enum ist_modality modality)
+{
+	return modality == IST_IMAGE ? arch->image != NULL : arch->texts != NULL;
+}
+
+/* What code makes of the same files may change with the program: it counts too. */
+static void fingerprint(struct ist_encoder *encoder)
+{
+	ist_autofree char *text =
+	    ist_format("%s %s %d", IST_VERSION, encoder->arch->name, IST_ENCODE_REVISION);
+	struct {
+		XXH128_canonical_t text;
+		uint8_t folder[IST_FINGERPRINT];
+	} both = {0};
+	XXH128_canonical_t canonical;
+
+	XXH128_canonicalFromHash(&both.text, XXH3_128bits(text, strlen(text)));
+	if (encoder->folder != NULL)
+		ist_folder_fingerprint(encoder->folder, both.folder);
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits(&both, sizeof(both)));
+	memcpy(encoder->fingerprint, canonical.digest, sizeof(encoder->fingerprint));
+}
+
+static enum ist_code open_arch(struct ist_encoder *encoder, const char *folder, struct ist_err *err)
+{
+	const struct ist_encoder_arch *arch = encoder->arch;
+	enum ist_code code = IST_OK;
+
+	if (folder != NULL)
+		code = ist_folder_open(folder, &encoder->folder, err);
+	if (code == IST_OK && arch->open != NULL)
+		code = arch->open(encoder, encoder->folder, err);
+	return code;
 }
 
 /* A failed open is closed like a whole one: `close` takes a half-made state. */
@@ -116,12 +156,14 @@ enum ist_code ist_encoder_open(const char *name, const char *folder, struct ist_
 	encoder->arch = arch;
 	encoder->name = ist_strdup(name != NULL ? name : base_name(folder));
 	encoder->dim = arch->dim;
-	if (arch->open != NULL)
-		code = arch->open(encoder, folder, err);
+	encoder->side = arch->side;
+	code = open_arch(encoder, folder, err);
 	if (code != IST_OK) {
+		ist_wrap(err, "encoder %s", name != NULL ? name : folder);
 		ist_encoder_close(encoder);
-		return ist_wrap(err, "encoder %s", name != NULL ? name : folder);
+		return code;
 	}
+	fingerprint(encoder);
 	*ret = encoder;
 	return IST_OK;
 }
@@ -132,6 +174,7 @@ void ist_encoder_close(struct ist_encoder *encoder)
 		return;
 	if (encoder->arch->close != NULL)
 		encoder->arch->close(encoder);
+	ist_folder_close(encoder->folder);
 	free(encoder->name);
 	free(encoder);
 }

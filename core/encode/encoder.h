@@ -16,6 +16,7 @@
 #include "core/base/buf.h"
 #include "core/base/error.h"
 #include "core/base/modality.h"
+#include "core/encode/folder.h"
 
 /* A decoded picture: 8-bit RGB, rows packed, alpha already laid on white, orientation applied. */
 struct ist_pixels {
@@ -29,14 +30,17 @@ struct ist_encoder_workspace; /* one a thread; grows to its largest use, then al
 struct ist_encoder_arch {
 	const char *name; /* "descriptor"; for folders, config.json's "model_type" */
 	const char *title;
-	enum ist_modality modality;
 	bool needs_folder;
 	bool counts; /* the feature holds non-negative counts: identity weighs its columns by idf */
 	size_t dim;  /* of those that need no folder; 0 where the folder tells */
-	uint32_t
-	    side; /* pictures may be decoded down to this longer side; 0: full size is wanted */
-	enum ist_code (*open)(struct ist_encoder *encoder, const char *folder, struct ist_err *err);
-	void (*close)(struct ist_encoder *encoder);
+	uint32_t side; /* of those that need no folder; see struct ist_encoder */
+	/* Sets dim, state and what else the folder tells. `folder` (NULL for built-ins) is the
+	 * encoder's and outlives `close`, so its weights may be pointed to. */
+	enum ist_code (*open)(struct ist_encoder *encoder, struct ist_folder *folder,
+			      struct ist_err *err);
+	void (*close)(struct ist_encoder *encoder); /* takes a half-made state */
+	/* One of these may be NULL: the modality is not served. An architecture that serves both
+	 * puts them in one space. */
 	enum ist_code (*image)(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
 			       const struct ist_pixels *pixels, float *ret, struct ist_err *err);
 	enum ist_code (*texts)(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
@@ -45,11 +49,19 @@ struct ist_encoder_arch {
 };
 extern const struct ist_encoder_arch *const ist_encoder_archs[]; /* ends with NULL */
 
+bool ist_encoder_arch_takes(const struct ist_encoder_arch *arch, enum ist_modality modality);
+
 struct ist_encoder {
 	const struct ist_encoder_arch *arch;
-	char *name;  /* "descriptor", or the folder's own name */
-	size_t dim;  /* width of its features */
+	char *name; /* "descriptor", or the folder's own name */
+	size_t dim; /* width of its features */
+	uint32_t
+	    side;    /* pictures may be decoded down to this longer side; 0: full size is wanted */
 	void *state; /* the architecture's */
+	struct ist_folder *folder; /* NULL for built-ins */
+	/* Equal where features are: over the files that were read, or a built-in's name and
+	 * this program's version. */
+	uint8_t fingerprint[IST_FINGERPRINT];
 };
 
 /* `name` of a built-in, or a folder; "external" is no encoder and is not opened here. */

@@ -136,7 +136,6 @@ static enum ist_code texts(const struct ist_encoder *encoder, struct ist_encoder
 const struct ist_encoder_arch ist_encoder_ngrams = {
     .name = "ngrams",
     .title = "Hashed words, word pairs and character 3-5-grams, any language",
-    .modality = IST_TEXT,
     .counts = true,
     .dim = DIM,
     .texts = texts,

@@ -31,6 +31,10 @@ size_t ist_safetensor_count(const struct ist_safetensor *t);
 /* Bytes an element takes, 0 for a dtype that this reader does not know. */
 size_t ist_safetensor_size(const char *dtype);
 
+/* A tensor of any number type as floats; IST_CORRUPT where its dtype is none. */
+IST_CHECKED enum ist_code ist_safetensor_floats(const struct ist_safetensor *t, float *ret,
+						struct ist_err *err);
+
 struct ist_safetensors;
 
 /* Maps and checks a file. The tensors' data point into the map and live until close. */

@@ -85,17 +85,11 @@ static enum ist_code find_shaped(const struct ist_safetensors *file, const char 
 }
 
 /* The same type is copied; any other goes through double, which holds all but big int64 exactly. */
-static enum ist_code read_as(const struct ist_safetensors *file, const char *name, size_t n_dims,
-			     const size_t *shape, const char *dtype, void *ret,
+static enum ist_code convert(const struct ist_safetensor *t, const char *dtype, void *ret,
 			     void (*store)(void *ret, size_t i, double x), struct ist_err *err)
 {
-	const struct ist_safetensor *t = NULL;
-	enum ist_code code = find_shaped(file, name, n_dims, shape, &t, err);
-	size_t size;
+	size_t size = ist_safetensor_size(t->dtype);
 
-	if (code != IST_OK)
-		return code;
-	size = ist_safetensor_size(t->dtype);
 	if (strcmp(t->dtype, dtype) == 0) {
 		if (ist_safetensor_count(t) > 0)
 			memcpy(ret, t->data, ist_safetensor_count(t) * size);
@@ -108,8 +102,18 @@ static enum ist_code read_as(const struct ist_safetensors *file, const char *nam
 			store(ret, i, loaders[k].load((const uint8_t *)t->data + i * size));
 		return IST_OK;
 	}
-	return ist_fail(err, IST_CORRUPT, "tensor %s: %s cannot be read as %s", name, t->dtype,
+	return ist_fail(err, IST_CORRUPT, "tensor %s: %s cannot be read as %s", t->name, t->dtype,
 			dtype);
+}
+
+static enum ist_code read_as(const struct ist_safetensors *file, const char *name, size_t n_dims,
+			     const size_t *shape, const char *dtype, void *ret,
+			     void (*store)(void *ret, size_t i, double x), struct ist_err *err)
+{
+	const struct ist_safetensor *t = NULL;
+	enum ist_code code = find_shaped(file, name, n_dims, shape, &t, err);
+
+	return code == IST_OK ? convert(t, dtype, ret, store, err) : code;
 }
 
 static void store_f32(void *ret, size_t i, double x)
@@ -128,6 +132,50 @@ static void store_i64(void *ret, size_t i, double x)
 	int64_t v = isnan(x) ? 0 : x >= 0x1p63 ? INT64_MAX : x < -0x1p63 ? INT64_MIN : (int64_t)x;
 
 	((int64_t *)ret)[i] = v;
+}
+
+/* Whole models come as halves: without a call an element, so that the compiler can vectorise.
+ * A half's bits moved into a float's place are short of 112 in the exponent; the product makes
+ * that good, and subnormal halves normal. */
+static void floats_f16(const uint8_t *data, size_t n, float *ret)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint16_t half;
+		uint32_t bits, sign;
+		float x;
+
+		memcpy(&half, data + 2 * i, sizeof(half));
+		sign = (uint32_t)(half & 0x8000) << 16;
+		bits = (uint32_t)(half & 0x7fff) << 13;
+		memcpy(&x, &bits, sizeof(x));
+		x *= 0x1p112f;
+		memcpy(&bits, &x, sizeof(bits));
+		bits |= sign | ((half & 0x7c00) == 0x7c00 ? 0x7f800000u : 0);
+		memcpy(&ret[i], &bits, sizeof(bits));
+	}
+}
+
+static void floats_bf16(const uint8_t *data, size_t n, float *ret)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint16_t half;
+		uint32_t bits;
+
+		memcpy(&half, data + 2 * i, sizeof(half));
+		bits = (uint32_t)half << 16;
+		memcpy(&ret[i], &bits, sizeof(bits));
+	}
+}
+
+enum ist_code ist_safetensor_floats(const struct ist_safetensor *t, float *ret, struct ist_err *err)
+{
+	if (strcmp(t->dtype, "F16") == 0)
+		floats_f16(t->data, ist_safetensor_count(t), ret);
+	else if (strcmp(t->dtype, "BF16") == 0)
+		floats_bf16(t->data, ist_safetensor_count(t), ret);
+	else
+		return convert(t, "F32", ret, store_f32, err);
+	return IST_OK;
 }
 
 enum ist_code ist_safetensors_read_f32(const struct ist_safetensors *file, const char *name,

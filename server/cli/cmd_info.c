@@ -5,6 +5,18 @@
 #include "core/base/memory.h"
 #include "server/cli/print.h"
 
+/* "image, text" */
+static void print_modalities(struct ist_table *table, const json_t *modalities)
+{
+	ist_auto(ist_buf_finish) struct ist_buf text = {0};
+	const json_t *m;
+	size_t i;
+
+	json_array_foreach(modalities, i, m)
+	    ist_buf_printf(&text, "%s%s", i > 0 ? ", " : "", json_string_value(m));
+	ist_table_cell(table, "%s", text.len > 0 ? text.data : "-");
+}
+
 static void print_encoders(const struct ist_cli *cli, const json_t *info)
 {
 	static const char *const heads[] = {"encoder", "of", ">dim", "title"};
@@ -18,7 +30,7 @@ static void print_encoders(const struct ist_cli *cli, const json_t *info)
 	{
 		title = json_string_value(json_object_get(e, "title"));
 		ist_table_cell(&table, "%s", json_string_value(json_object_get(e, "name")));
-		ist_table_cell(&table, "%s", json_string_value(json_object_get(e, "modality")));
+		print_modalities(&table, json_object_get(e, "modalities"));
 		ist_table_cell(&table, "%" JSON_INTEGER_FORMAT,
 			       json_integer_value(json_object_get(e, "dim")));
 		ist_table_cell(&table, "%s", title != NULL ? title : "");

@@ -36,7 +36,8 @@ static double cosine(const char *a, const char *b)
 static void test_row(void **state)
 {
 	assert_string_equal(encoder->name, "ngrams");
-	assert_int_equal(encoder->arch->modality, IST_TEXT);
+	assert_true(ist_encoder_arch_takes(encoder->arch, IST_TEXT));
+	assert_false(ist_encoder_arch_takes(encoder->arch, IST_IMAGE));
 	assert_true(encoder->arch->counts);
 	assert_int_equal(encoder->dim, encoder->arch->dim);
 }
