@@ -110,6 +110,9 @@
 	X(TRIPLE_ADD,                                                                              \
 	  "INSERT OR IGNORE INTO triples (collection, reference, target, text, vector)"            \
 	  " VALUES (?1, ?2, ?3, ?4, ?5)")                                                          \
+	X(TRIPLES_AFTER,                                                                           \
+	  "SELECT n, reference, target, vector FROM triples WHERE collection = ?1 AND n > ?2"      \
+	  " ORDER BY n LIMIT ?3")                                                                  \
 	X(TRIPLES_REMOVE,                                                                          \
 	  "DELETE FROM triples WHERE collection = ?1 AND (reference = ?2 OR target = ?2)")         \
 	/* Models, their generations and activations. */                                           \

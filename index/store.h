@@ -263,15 +263,18 @@ IST_CHECKED enum ist_code ist_models_previous(struct ist_collection *c, char ret
 
 /* ---- training data ---- */
 struct ist_training_set {
-	struct ist_pairs pairs; /* everything it points at belongs to the set */
-	size_t skipped;		/* unlabelled pairs, where labels are needed */
-	json_t *classes;	/* array of label strings by class number */
-	json_t *ids;		/* array of item ids by pair */
+	struct ist_pairs pairs;	    /* everything it points at belongs to the set */
+	struct ist_triples triples; /* what pairs.triples points at, where it does */
+	size_t skipped;		    /* unlabelled pairs, where labels are needed */
+	json_t *classes;	    /* array of label strings by class number */
+	json_t *ids;		    /* array of item ids by pair */
 };
 /* All pairs (items with an image and a text feature; each further text a further pair) in order of
- * row, with their part under `split`. Large matrices live in an unlinked, mapped file. */
+ * row, with their part under `split`. `needs` (enum ist_need): with labels, unlabelled pairs are
+ * skipped; with triples, they come too, and every picture. Large matrices live in an unlinked,
+ * mapped file. The set must stay where it is while pairs.triples is in use. */
 IST_CHECKED enum ist_code ist_training_set_load(struct ist_collection *c,
-						const struct ist_split *split, bool need_labels,
+						const struct ist_split *split, unsigned needs,
 						struct ist_training_set *ret, struct ist_err *err);
 void ist_training_set_finish(struct ist_training_set *set);
 

@@ -4,77 +4,23 @@
  * back. Rows written after the start are not read, so that one training sees one state but for
  * items that are deleted or replaced meanwhile.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "core/base/memory.h"
 #include "core/train/train.h"
 #include "index/items.h"
 #include "index/store_internal.h"
-
-/* ---- a matrix in a file ---- */
-
-struct spool {
-	FILE *file;
-	size_t bytes;
-};
-
-/* In the data folder and not in /tmp, which may be memory. */
-static enum ist_code spool_open(struct spool *spool, const struct ist_store *store,
-				struct ist_err *err)
-{
-	int fd = open(store->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	spool->bytes = 0;
-	spool->file = fd >= 0 ? fdopen(fd, "w+b") : NULL;
-	if (spool->file != NULL)
-		return IST_OK;
-	ist_fail_errno(err, "a temporary file in %s", store->folder);
-	if (fd >= 0)
-		close(fd);
-	return err != NULL ? err->code : IST_IO;
-}
-
-static enum ist_code spool_put(struct spool *spool, const float *x, size_t n, struct ist_err *err)
-{
-	if (fwrite(x, sizeof(float), n, spool->file) != n)
-		return ist_fail_errno(err, "writing the training set");
-	spool->bytes += n * sizeof(float);
-	return IST_OK;
-}
-
-static enum ist_code spool_map(struct spool *spool, const float **ret, struct ist_err *err)
-{
-	void *data;
-
-	if (spool->bytes == 0)
-		return IST_OK;
-	if (fflush(spool->file) != 0)
-		return ist_fail_errno(err, "writing the training set");
-	data = mmap(NULL, spool->bytes, PROT_READ, MAP_SHARED, fileno(spool->file), 0);
-	if (data == MAP_FAILED)
-		return ist_fail_errno(err, "mapping the training set");
-	*ret = data;
-	return IST_OK;
-}
-
-static void spool_close(struct spool *spool)
-{
-	if (spool->file != NULL)
-		fclose(spool->file);
-	spool->file = NULL;
-}
+#include "index/training.h"
 
 /* ---- the set under way ---- */
 
 struct build {
 	struct ist_collection *collection;
 	const struct ist_split *split;
-	bool need_labels;
-	struct spool spool[IST_N_MODALITIES];
+	unsigned needs; /* enum ist_need */
+	struct ist_matrix_file spool[IST_N_MODALITIES];
+	struct ist_edits edits; /* where triples are needed */
 	size_t n, cap;
 	int64_t *item;
 	uint8_t *part;
@@ -86,7 +32,8 @@ struct build {
 static void build_finish(struct build *b)
 {
 	for (int m = 0; m < IST_N_MODALITIES; m++)
-		spool_close(&b->spool[m]);
+		ist_matrix_close(&b->spool[m]);
+	ist_edits_finish(&b->edits);
 	for (size_t i = 0; b->labels != NULL && i < b->n; i++)
 		free(b->labels[i]);
 	free(b->labels);
@@ -149,12 +96,31 @@ static void push_pair(struct build *b, int64_t row, const char *id, const char *
 	b->n++;
 }
 
-/* One item with a picture's feature x and n texts' features y. */
+/* The pairs of one item: its picture's feature x with each of its n texts' features y. */
+static enum ist_code add_pairs(struct build *b, sqlite3_stmt *st, int64_t row, enum ist_part part,
+			       const float *x, const float *y, size_t n, struct ist_err *err)
+{
+	const struct ist_encoder_ref *encoder = b->collection->encoder;
+	enum ist_code code = IST_OK;
+
+	if ((b->needs & IST_NEEDS_LABELS) != 0 && ist_db_text(st, 1) == NULL) {
+		b->skipped += n;
+		return IST_OK;
+	}
+	for (size_t i = 0; code == IST_OK && i < n; i++) {
+		push_pair(b, row, ist_db_text(st, 0), ist_db_text(st, 1), part);
+		code = ist_matrix_put(&b->spool[IST_IMAGE], x, encoder[IST_IMAGE].dim, err);
+	}
+	if (code == IST_OK)
+		code = ist_matrix_put(&b->spool[IST_TEXT], y, n * encoder[IST_TEXT].dim, err);
+	return code;
+}
+
+/* One item with a picture's feature x and n (or no) texts' features y. */
 static enum ist_code add_item(struct build *b, struct ist_db *db, int64_t row, const float *x,
 			      const float *y, size_t n, struct ist_err *err)
 {
 	ist_auto(ist_db_reset) sqlite3_stmt *st = NULL;
-	const struct ist_encoder_ref *encoder = b->collection->encoder;
 	enum ist_part part;
 	enum ist_code code;
 	bool found;
@@ -165,24 +131,18 @@ static enum ist_code add_item(struct build *b, struct ist_db *db, int64_t row, c
 	part = part_of(b->split, ist_db_text(st, 0), ist_db_text(st, 2));
 	if (part == IST_UNUSED)
 		return IST_OK;
-	if (b->need_labels && ist_db_text(st, 1) == NULL) {
-		b->skipped += n;
-		return IST_OK;
-	}
-	for (size_t i = 0; code == IST_OK && i < n; i++) {
-		push_pair(b, row, ist_db_text(st, 0), ist_db_text(st, 1), part);
-		code = spool_put(&b->spool[IST_IMAGE], x, encoder[IST_IMAGE].dim, err);
-	}
-	if (code == IST_OK)
-		code = spool_put(&b->spool[IST_TEXT], y, n * encoder[IST_TEXT].dim, err);
-	return code;
+	if ((b->needs & IST_NEEDS_TRIPLES) != 0)
+		code = ist_edits_add_picture(&b->edits, row, ist_db_text(st, 0), part, x, err);
+	return code == IST_OK && n > 0 ? add_pairs(b, st, row, part, x, y, n, err) : code;
 }
 
-/* The rows of a block that have both modalities; both lists are in the order of rows. */
+/* The rows of a block that take part: with both modalities, or with a picture where triples count.
+ * Both lists are in the order of rows. */
 static enum ist_code add_block(struct build *b, struct ist_db *db,
 			       const struct ist_feature_block *block, struct ist_err *err)
 {
 	const struct ist_encoder_ref *encoder = b->collection->encoder;
+	bool pictures = (b->needs & IST_NEEDS_TRIPLES) != 0;
 	size_t image = 0, text = 0;
 	enum ist_code code = IST_OK;
 
@@ -190,7 +150,7 @@ static enum ist_code add_block(struct build *b, struct ist_db *db,
 		bool has_image = image < block->n_vectors[IST_IMAGE] &&
 				 block->row_of[IST_IMAGE][image] == block->rows[i];
 
-		if (has_image && block->n_texts[i] > 0)
+		if (has_image && (block->n_texts[i] > 0 || pictures))
 			code = add_item(b, db, block->rows[i],
 					block->x[IST_IMAGE] + image * encoder[IST_IMAGE].dim,
 					block->x[IST_TEXT] + text * encoder[IST_TEXT].dim,
@@ -219,23 +179,32 @@ static enum ist_code read_all(struct build *b, struct ist_err *err)
 		if (block.n > 0)
 			after = block.rows[block.n - 1];
 	} while (code == IST_OK && block.n > 0 && !c->store->stopping);
+	if (code == IST_OK && (b->needs & IST_NEEDS_TRIPLES) != 0)
+		code = ist_edits_read(&b->edits, lease.db, err);
 	return code;
 }
 
 /* Where the field names no validation part, a tenth of train is held back by the hash. */
+static uint8_t held_back(const struct ist_split *split, const char *id, uint8_t part)
+{
+	return part == IST_TRAIN && ist_split_part(split->seed, id, 0.1, 0) == IST_VALIDATION
+		   ? IST_VALIDATION
+		   : part;
+}
+
 static void hold_back(struct build *b)
 {
 	const struct ist_split *split = b->split;
+	struct ist_edits *e = &b->edits;
 
-	if (split->field[0] == '\0' || split->no_validation || b->n_validation > 0)
+	if (split->field[0] == '\0' || split->no_validation || b->n_validation > 0 ||
+	    e->n_validation > 0)
 		return;
-	for (size_t i = 0; i < b->n; i++) {
-		const char *id = json_string_value(json_array_get(b->ids, i));
-
-		if (b->part[i] == IST_TRAIN &&
-		    ist_split_part(split->seed, id, 0.1, 0) == IST_VALIDATION)
-			b->part[i] = IST_VALIDATION;
-	}
+	for (size_t i = 0; i < b->n; i++)
+		b->part[i] =
+		    held_back(split, json_string_value(json_array_get(b->ids, i)), b->part[i]);
+	for (size_t i = 0; i < e->n_images; i++)
+		e->picture[i].part = held_back(split, e->picture[i].id, e->picture[i].part);
 }
 
 /* ---- classes ---- */
@@ -286,28 +255,31 @@ static enum ist_code hand_over(struct build *b, struct ist_training_set *ret, st
 	for (int m = 0; code == IST_OK && m < IST_N_MODALITIES; m++) {
 		set.pairs.dim[m] = c->encoder[m].dim;
 		set.pairs.counts[m] = c->counts[m];
-		code = spool_map(&b->spool[m], &set.pairs.x[m], err);
+		code = ist_matrix_map(&b->spool[m], &set.pairs.x[m], err);
 	}
 	set.pairs.item = ist_steal(&b->item);
 	set.pairs.part = ist_steal(&b->part);
 	set.ids = ist_steal(&b->ids);
+	*ret = set;
+	if (code == IST_OK && (b->needs & IST_NEEDS_TRIPLES) != 0)
+		code = ist_edits_hand_over(&b->edits, ret, err);
 	if (code != IST_OK)
-		ist_training_set_finish(&set);
-	else
-		*ret = set;
+		ist_training_set_finish(ret);
 	return code;
 }
 
 enum ist_code ist_training_set_load(struct ist_collection *c, const struct ist_split *split,
-				    bool need_labels, struct ist_training_set *ret,
+				    unsigned needs, struct ist_training_set *ret,
 				    struct ist_err *err)
 {
-	struct build b = {.collection = c, .split = split, .need_labels = need_labels};
+	struct build b = {.collection = c, .split = split, .needs = needs};
 	enum ist_code code = IST_OK;
 
 	b.ids = json_array();
 	for (int m = 0; code == IST_OK && m < IST_N_MODALITIES; m++)
-		code = spool_open(&b.spool[m], c->store, err);
+		code = ist_matrix_open(&b.spool[m], c->store, err);
+	if (code == IST_OK && (needs & IST_NEEDS_TRIPLES) != 0)
+		code = ist_edits_init(&b.edits, c, err);
 	if (code == IST_OK)
 		code = read_all(&b, err);
 	if (code == IST_OK) {
@@ -326,6 +298,7 @@ void ist_training_set_finish(struct ist_training_set *set)
 		if (pairs->x[m] != NULL)
 			munmap((void *)(uintptr_t)pairs->x[m],
 			       pairs->n * pairs->dim[m] * sizeof(float));
+	ist_edits_release(set);
 	free((void *)(uintptr_t)pairs->label);
 	free((void *)(uintptr_t)pairs->item);
 	free((void *)(uintptr_t)pairs->part);

@@ -82,7 +82,7 @@ static enum ist_code check_data(struct ist_collection *c, const struct ist_colle
 
 	if (code || info->items > CHECK_ITEMS_MAX)
 		return code;
-	code = ist_training_set_load(c, split, (method->needs & IST_NEEDS_LABELS) != 0, &set, err);
+	code = ist_training_set_load(c, split, method->needs, &set, err);
 	return code ? code : ist_train_check(method, &set.pairs, err);
 }
 

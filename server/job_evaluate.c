@@ -130,8 +130,7 @@ static enum ist_code evaluate_split(struct ist_job *job, struct ist_collection *
 		if (strcmp(names[i], name) == 0)
 			part = i;
 	if (!code)
-		code = ist_training_set_load(
-		    c, &split, (model->method->needs & IST_NEEDS_LABELS) != 0, &set, err);
+		code = ist_training_set_load(c, &split, model->method->needs, &set, err);
 	return code ? code
 		    : ist_evaluate(model, &set.pairs, (enum ist_part)part, &job->hooks, ret, err);
 }

@@ -116,8 +116,7 @@ static enum ist_code train_and_keep(struct training *t, struct ist_err *err)
 	struct ist_train_hooks hooks = step_begin(&step, "reading pairs");
 	enum ist_code code;
 
-	code = ist_training_set_load(t->collection, &t->split,
-				     (t->method->needs & IST_NEEDS_LABELS) != 0, &set, err);
+	code = ist_training_set_load(t->collection, &t->split, t->method->needs, &set, err);
 	if (code)
 		return code;
 	code = ist_train_check(t->method, &set.pairs, err);
@@ -202,19 +201,18 @@ static enum ist_code compare(struct training *t, const struct ist_model *ours,
 			     const struct ist_model *theirs, const char *their_report,
 			     struct ist_gate *ret, struct ist_err *err)
 {
-	bool need_labels = (t->method->needs & IST_NEEDS_LABELS) != 0;
+	unsigned needs = t->method->needs;
 	ist_auto(ist_training_set_finish) struct ist_training_set set = {0}, other = {0};
 	ist_autofree uint8_t *part = NULL;
 	struct ist_split split;
 	struct ist_pairs pairs;
-	enum ist_code code =
-	    ist_training_set_load(t->collection, &t->split, need_labels, &set, err);
+	enum ist_code code = ist_training_set_load(t->collection, &t->split, needs, &set, err);
 
 	if (code)
 		return code;
 	pairs = set.pairs;
 	if (split_of_report(their_report, &split)) {
-		code = ist_training_set_load(t->collection, &split, need_labels, &other, err);
+		code = ist_training_set_load(t->collection, &split, needs, &other, err);
 		if (code)
 			return code;
 		pairs.part = part = common_parts(&set.pairs, &other.pairs);

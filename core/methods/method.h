@@ -52,6 +52,18 @@ enum ist_ability {
 
 enum ist_part { IST_TRAIN, IST_VALIDATION, IST_TEST, IST_UNUSED, IST_N_PARTS };
 
+/* Triples for composed retrieval: a reference picture, a text that says what to change, and the
+ * picture that is wanted. A triple has its ends' part where both have the same, else IST_UNUSED. */
+struct ist_triples {
+	size_t n, n_images;
+	const float *image;		    /* (n_images, dim[IST_IMAGE]) every picture, once */
+	const uint8_t *image_part;	    /* (n_images) enum ist_part; a part's gallery */
+	const int64_t *item;		    /* (n_images) rows of the store */
+	const float *text;		    /* (n, dim[IST_TEXT]) */
+	const uint32_t *reference, *target; /* (n) rows of image */
+	const uint8_t *part;		    /* (n) */
+};
+
 /* What a training learns from. All arrays are borrowed and outlive the training. */
 struct ist_pairs {
 	size_t n;		      /* pairs; each further text of an item is a further pair */
@@ -63,6 +75,7 @@ struct ist_pairs {
 	const uint8_t *part; /* (n) enum ist_part */
 	bool counts[IST_N_MODALITIES]; /* features are counts (see encoder.h) */
 	bool same_space; /* both encoders share one space, so identity can cross (CLIP) */
+	const struct ist_triples *triples; /* where the method needs them, else NULL */
 };
 
 struct ist_model;
@@ -110,9 +123,23 @@ struct ist_method {
 	/* x (n, dim_in[m]) -> ret (n, dim[m]). Any number of threads at once. */
 	enum ist_code (*embed)(const struct ist_model *model, enum ist_modality m, const float *x,
 			       size_t n, float *ret, struct ist_err *err);
+	/* The embeddings of queries of modality `from` against items of modality `to`, where they
+	 * are not those of items; NULL: they are. x (n, dim_in[from]) -> ret (n, dim[to]). */
+	enum ist_code (*embed_query)(const struct ist_model *model, enum ist_modality from,
+				     enum ist_modality to, const float *x, size_t n, float *ret,
+				     struct ist_err *err);
+	/* IST_COMPOSE: the query that a reference picture and a text make together, against
+	 * pictures. image (n, dim_in[IST_IMAGE]), text (n, dim_in[IST_TEXT]) -> ret (n,
+	 * dim[IST_IMAGE]). */
+	enum ist_code (*compose)(const struct ist_model *model, const float *image,
+				 const float *text, size_t n, float *ret, struct ist_err *err);
 };
 extern const struct ist_method *const ist_methods[];	    /* ends with NULL */
 const struct ist_method *ist_method_find(const char *name); /* NULL: none */
+
+/* Whom a query comes from, beside the modalities: a picture and a text together. */
+#define IST_COMPOSED IST_N_MODALITIES
+#define IST_N_SIDES (IST_N_MODALITIES + 1)
 
 /* Logistic map from a similarity of a direction (query modality -> answer modality) to the
  * probability of a true match, fitted on validation; and the spread of random pairs. */
@@ -129,7 +156,7 @@ struct ist_model {
 	size_t dim_in[IST_N_MODALITIES];
 	size_t dim[IST_N_MODALITIES]; /* of embeddings; equal unless the spaces are apart */
 	bool crosses;		      /* image and text embeddings can be compared */
-	struct ist_calibration calibration[IST_N_MODALITIES][IST_N_MODALITIES];
+	struct ist_calibration calibration[IST_N_SIDES][IST_N_MODALITIES]; /* from, to */
 	uint64_t seed;
 	json_t *data; /* what it learned from (fingerprint, counts), for the manifest; or NULL */
 	void *state;  /* the method's */
@@ -163,12 +190,22 @@ IST_CHECKED enum ist_code ist_model_load(const char *folder, struct ist_model **
 IST_CHECKED enum ist_code ist_model_embed(const struct ist_model *model, enum ist_modality m,
 					  const float *x, size_t n, float *ret,
 					  struct ist_err *err);
-/* The calibrated probability of a true match, NAN where none was fitted. */
-double ist_model_score(const struct ist_model *model, enum ist_modality from, enum ist_modality to,
+/* Of queries: what embed says, unless the method embeds them in another way than items. */
+IST_CHECKED enum ist_code ist_model_embed_query(const struct ist_model *model,
+						enum ist_modality from, enum ist_modality to,
+						const float *x, size_t n, float *ret,
+						struct ist_err *err);
+/* struct ist_method's compose. */
+IST_CHECKED enum ist_code ist_model_compose(const struct ist_model *model, const float *image,
+					    const float *text, size_t n, float *ret,
+					    struct ist_err *err);
+/* The calibrated probability of a true match, NAN where none was fitted. `from`: a modality, or
+ * IST_COMPOSED. */
+double ist_model_score(const struct ist_model *model, int from, enum ist_modality to,
 		       double similarity);
 /* (similarity - mean) / sd of random pairs of that direction; the similarity if unknown. */
-double ist_model_standardise(const struct ist_model *model, enum ist_modality from,
-			     enum ist_modality to, double similarity);
+double ist_model_standardise(const struct ist_model *model, int from, enum ist_modality to,
+			     double similarity);
 /* Another model of the same method, parameters, shape and data, without state and calibration. */
 struct ist_model *ist_model_like(const struct ist_model *model);
 /* The identity model of a collection with these encoders: the encoders' own spaces. */

@@ -34,7 +34,7 @@ struct ist_model *ist_model_create(const struct ist_method *method)
 
 	model->method = method;
 	model->refs = 1;
-	for (int from = 0; from < IST_N_MODALITIES; from++) {
+	for (int from = 0; from < IST_N_SIDES; from++) {
 		for (int to = 0; to < IST_N_MODALITIES; to++)
 			model->calibration[from][to].sd = 1;
 	}
@@ -83,16 +83,30 @@ static json_t *by_modality(const size_t values[IST_N_MODALITIES])
 	return object;
 }
 
-/* All four directions, fitted or not: mean and deviation are there even where no map is. */
+static const char *side_name(int side)
+{
+	return side == IST_COMPOSED ? "composed" : ist_modality_name((enum ist_modality)side);
+}
+
+/* Directions that a model can be asked in; composed queries want pictures. */
+static bool has_direction(const struct ist_model *model, int from, int to)
+{
+	return from != IST_COMPOSED || (to == IST_IMAGE && (model->method->can & IST_COMPOSE) != 0);
+}
+
+/* All directions, fitted or not: mean and deviation are there even where no map is. */
 static json_t *calibration_json(const struct ist_model *model)
 {
 	json_t *all = json_object();
 
-	for (int from = 0; from < IST_N_MODALITIES; from++) {
+	for (int from = 0; from < IST_N_SIDES; from++) {
 		for (int to = 0; to < IST_N_MODALITIES; to++) {
 			const struct ist_calibration *c = &model->calibration[from][to];
 			ist_autofree char *name =
-			    ist_format("%s_to_%s", ist_modality_name(from), ist_modality_name(to));
+			    ist_format("%s_to_%s", side_name(from), ist_modality_name(to));
+
+			if (!has_direction(model, from, to))
+				continue;
 
 			json_object_set_new(all, name,
 					    json_pack("{s:b, s:f, s:f, s:f, s:f}", "fitted",
@@ -178,12 +192,15 @@ static bool read_calibration(const json_t *manifest, struct ist_model *model)
 {
 	const json_t *all = json_object_get(manifest, "calibration");
 
-	for (int from = 0; from < IST_N_MODALITIES; from++) {
+	for (int from = 0; from < IST_N_SIDES; from++) {
 		for (int to = 0; to < IST_N_MODALITIES; to++) {
 			struct ist_calibration *c = &model->calibration[from][to];
 			ist_autofree char *name =
-			    ist_format("%s_to_%s", ist_modality_name(from), ist_modality_name(to));
+			    ist_format("%s_to_%s", side_name(from), ist_modality_name(to));
 			int fitted;
+
+			if (!has_direction(model, from, to))
+				continue;
 
 			if (json_unpack(json_object_get(all, name), "{s:b, s:F, s:F, s:F, s:F}",
 					"fitted", &fitted, "slope", &c->slope, "offset", &c->offset,
@@ -298,7 +315,22 @@ enum ist_code ist_model_embed(const struct ist_model *model, enum ist_modality m
 	return model->method->embed(model, m, x, n, ret, err);
 }
 
-double ist_model_score(const struct ist_model *model, enum ist_modality from, enum ist_modality to,
+enum ist_code ist_model_embed_query(const struct ist_model *model, enum ist_modality from,
+				    enum ist_modality to, const float *x, size_t n, float *ret,
+				    struct ist_err *err)
+{
+	if (model->method->embed_query == NULL || n == 0)
+		return ist_model_embed(model, from, x, n, ret, err);
+	return model->method->embed_query(model, from, to, x, n, ret, err);
+}
+
+enum ist_code ist_model_compose(const struct ist_model *model, const float *image,
+				const float *text, size_t n, float *ret, struct ist_err *err)
+{
+	return n == 0 ? IST_OK : model->method->compose(model, image, text, n, ret, err);
+}
+
+double ist_model_score(const struct ist_model *model, int from, enum ist_modality to,
 		       double similarity)
 {
 	const struct ist_calibration *c = &model->calibration[from][to];
@@ -306,8 +338,8 @@ double ist_model_score(const struct ist_model *model, enum ist_modality from, en
 	return c->fitted ? 1 / (1 + exp(-(c->slope * similarity + c->offset))) : NAN;
 }
 
-double ist_model_standardise(const struct ist_model *model, enum ist_modality from,
-			     enum ist_modality to, double similarity)
+double ist_model_standardise(const struct ist_model *model, int from, enum ist_modality to,
+			     double similarity)
 {
 	const struct ist_calibration *c = &model->calibration[from][to];
 

@@ -176,7 +176,7 @@ void fixture_train(struct fixture *f, char ret_id[32])
 	struct ist_err err = {0};
 	json_t *params = NULL;
 
-	assert_ist_ok(ist_training_set_load(f->c, &split, false, &set, &err));
+	assert_ist_ok(ist_training_set_load(f->c, &split, 0, &set, &err));
 	assert_ist_ok(ist_params_complete(method, NULL, &params, &err));
 	assert_ist_ok(method->train(&set.pairs, params, 1, NULL, &model, &err));
 	assert_ist_ok(ist_models_add(f->c, model, NULL, ret_id, &err));

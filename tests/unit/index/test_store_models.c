@@ -272,7 +272,7 @@ static void test_training_set(void **state)
 	bare.item.n_texts = bare.item.n_text_vectors = 0;
 	bare.item.text_vectors = NULL;
 	assert_ist_ok(ist_items_write(f->c, &write, 1, &err));
-	assert_ist_ok(ist_training_set_load(f->c, &hashed, true, &set, &err));
+	assert_ist_ok(ist_training_set_load(f->c, &hashed, IST_NEEDS_LABELS, &set, &err));
 	assert_int_equal(set.pairs.n, 300);
 	assert_int_equal(set.skipped, 1);
 	assert_int_equal(set.pairs.n_classes, 2);
@@ -291,7 +291,7 @@ static void test_training_set(void **state)
 	assert_in_range(parts[IST_TEST], 35, 85);
 	assert_in_range(parts[IST_VALIDATION], 12, 50);
 	ist_training_set_finish(&set);
-	assert_ist_ok(ist_training_set_load(f->c, &hashed, false, &set, &err));
+	assert_ist_ok(ist_training_set_load(f->c, &hashed, 0, &set, &err));
 	assert_int_equal(set.pairs.n, 301);
 	assert_int_equal(set.pairs.label[300], -1);
 	ist_training_set_finish(&set);
@@ -303,7 +303,7 @@ static void count_parts(struct fixture *f, const struct ist_split *split, size_t
 	struct ist_err err = {0};
 
 	memset(parts, 0, IST_N_PARTS * sizeof(*parts));
-	assert_ist_ok(ist_training_set_load(f->c, split, false, &set, &err));
+	assert_ist_ok(ist_training_set_load(f->c, split, 0, &set, &err));
 	for (size_t i = 0; i < set.pairs.n; i++)
 		parts[set.pairs.part[i]]++;
 	ist_training_set_finish(&set);
