@@ -7,7 +7,11 @@
 
 #include "core/base/memory.h"
 
-#define FOLD (UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE)
+static const int forms[] = {
+    [IST_TEXT_NFC] = UTF8PROC_STABLE | UTF8PROC_COMPOSE,
+    [IST_TEXT_NFD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE,
+    [IST_TEXT_FOLDED] = UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE,
+};
 #define MAX_DECOMPOSITION 32 /* code points that one can become; Unicode's longest is 18 */
 
 static enum ist_code utf8_fail(struct ist_str text, struct ist_err *err)
@@ -26,8 +30,8 @@ static enum ist_code utf8_fail(struct ist_str text, struct ist_err *err)
 	return ist_fail(err, IST_INVALID, "the text is not UTF-8 at byte %zu", at);
 }
 
-enum ist_code ist_text_normalise(struct ist_str text, struct ist_arena *arena,
-				 struct ist_codepoints *ret, struct ist_err *err)
+enum ist_code ist_text_form(struct ist_str text, enum ist_text_form form, struct ist_arena *arena,
+			    struct ist_codepoints *ret, struct ist_err *err)
 {
 	const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text.data;
 	utf8proc_ssize_t room = (utf8proc_ssize_t)text.len + 16, n = 0;
@@ -40,16 +44,23 @@ enum ist_code ist_text_normalise(struct ist_str text, struct ist_arena *arena,
 	do {
 		room = IST_MAX(room, n);
 		buffer = ist_arena_alloc(arena, (size_t)room + 1, sizeof(*buffer));
-		n = utf8proc_decompose(bytes, (utf8proc_ssize_t)text.len, buffer, room, FOLD);
+		n = utf8proc_decompose(bytes, (utf8proc_ssize_t)text.len, buffer, room,
+				       forms[form]);
 	} while (n > room);
 	if (n == UTF8PROC_ERROR_INVALIDUTF8)
 		return utf8_fail(text, err);
 	if (n >= 0)
-		n = utf8proc_normalize_utf32(buffer, n, FOLD);
+		n = utf8proc_normalize_utf32(buffer, n, forms[form]);
 	if (n < 0)
 		return ist_fail(err, IST_INVALID, "the text: %s", utf8proc_errmsg(n));
 	*ret = (struct ist_codepoints){buffer, (size_t)n};
 	return IST_OK;
+}
+
+enum ist_code ist_text_normalise(struct ist_str text, struct ist_arena *arena,
+				 struct ist_codepoints *ret, struct ist_err *err)
+{
+	return ist_text_form(text, IST_TEXT_FOLDED, arena, ret, err);
 }
 
 /* Scripts written without spaces whose characters carry meaning one by one. */

@@ -17,7 +17,17 @@ struct ist_codepoints {
 	size_t len;
 };
 
+enum ist_text_form {
+	IST_TEXT_NFC,
+	IST_TEXT_NFD,
+	IST_TEXT_FOLDED, /* NFKC, case folded, without what is ignorable */
+};
+
 /* IST_INVALID at the first ill-formed byte. The result lives in `arena`. */
+IST_CHECKED enum ist_code ist_text_form(struct ist_str text, enum ist_text_form form,
+					struct ist_arena *arena, struct ist_codepoints *ret,
+					struct ist_err *err);
+/* The same for IST_TEXT_FOLDED. */
 IST_CHECKED enum ist_code ist_text_normalise(struct ist_str text, struct ist_arena *arena,
 					     struct ist_codepoints *ret, struct ist_err *err);
 
