@@ -109,6 +109,9 @@ configure() {
 	fi
 }
 
+# Where a daemon that is started from $build looks for encoders.
+link_encoders() { ln -sfn "$cache/encoders" "$build/encoders"; }
+
 # compile_all, or compile TARGET…
 compile_all() { logged compile meson_here compile -C "$build" -j "$(n_jobs)"; }
 compile() { logged compile meson_here compile -C "$build" -j "$(n_jobs)" "$@"; }
