@@ -85,6 +85,18 @@ CLONES void ist_k_relu(ist_real *y, const ist_real *x, size_t n)
 		y[i] = x[i] > 0 ? x[i] : 0;
 }
 
+CLONES void ist_k_sigmoid(ist_real *y, const ist_real *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = (ist_real)0.5 + (ist_real)0.5 * tanh1((ist_real)0.5 * x[i]);
+}
+
+CLONES void ist_k_sigmoid_back(ist_real *dx, const ist_real *dy, const ist_real *y, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dx[i] += dy[i] * y[i] * (1 - y[i]);
+}
+
 /* The gradient at 0 is 0, as everywhere. */
 CLONES void ist_k_relu_back(ist_real *dx, const ist_real *dy, const ist_real *y, size_t n)
 {
@@ -102,6 +114,18 @@ CLONES void ist_k_add(ist_real *y, const ist_real *a, const ist_real *b, size_t 
 {
 	for (size_t i = 0; i < n; i++)
 		y[i] = a[i] + b[i];
+}
+
+CLONES void ist_k_multiply(ist_real *y, const ist_real *a, const ist_real *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = a[i] * b[i];
+}
+
+CLONES void ist_k_multiply_add(ist_real *y, const ist_real *a, const ist_real *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] += a[i] * b[i];
 }
 
 CLONES void ist_k_axpy(ist_real *y, ist_real a, const ist_real *x, size_t n)

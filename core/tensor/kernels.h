@@ -14,10 +14,14 @@ void ist_k_tanh(ist_real *y, const ist_real *x, size_t n);
 void ist_k_tanh_back(ist_real *dx, const ist_real *dy, const ist_real *y, size_t n);
 void ist_k_relu(ist_real *y, const ist_real *x, size_t n);
 void ist_k_relu_back(ist_real *dx, const ist_real *dy, const ist_real *y, size_t n);
+void ist_k_sigmoid(ist_real *y, const ist_real *x, size_t n);
+void ist_k_sigmoid_back(ist_real *dx, const ist_real *dy, const ist_real *y, size_t n);
 void ist_k_exp(ist_real *y, const ist_real *x, ist_real shift, size_t n); /* exp(x - shift) */
 void ist_k_add(ist_real *y, const ist_real *a, const ist_real *b, size_t n);
-void ist_k_axpy(ist_real *y, ist_real a, const ist_real *x, size_t n);	/* y += a x */
-void ist_k_scale(ist_real *y, ist_real a, const ist_real *x, size_t n); /* y = a x */
+void ist_k_multiply(ist_real *y, const ist_real *a, const ist_real *b, size_t n);     /* y = a b */
+void ist_k_multiply_add(ist_real *y, const ist_real *a, const ist_real *b, size_t n); /* y += a b */
+void ist_k_axpy(ist_real *y, ist_real a, const ist_real *x, size_t n);		      /* y += a x */
+void ist_k_scale(ist_real *y, ist_real a, const ist_real *x, size_t n);		      /* y = a x */
 ist_real ist_k_max(const ist_real *x, size_t n);
 double ist_k_sum(const ist_real *x, size_t n);
 double ist_k_dot(const ist_real *a, const ist_real *b, size_t n);

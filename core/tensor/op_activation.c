@@ -59,6 +59,29 @@ ist_node *ist_tanh(ist_node *x)
 	return ist_apply(&ist_op_tanh, 1, &x, NULL, 0);
 }
 
+/* y = 1 / (1 + e^-x); dx = dy y (1 - y) */
+static void sigmoid_forward(ist_node *y)
+{
+	forward(y, ist_k_sigmoid);
+}
+
+static void sigmoid_backward(ist_node *y)
+{
+	backward(y, ist_k_sigmoid_back);
+}
+
+const struct ist_op ist_op_sigmoid = {
+    .name = "sigmoid",
+    .shape = same_shape,
+    .forward = sigmoid_forward,
+    .backward = sigmoid_backward,
+};
+
+ist_node *ist_sigmoid(ist_node *x)
+{
+	return ist_apply(&ist_op_sigmoid, 1, &x, NULL, 0);
+}
+
 /* y = max(0, x); dx = dy where y > 0 */
 static void relu_forward(ist_node *y)
 {

@@ -38,6 +38,67 @@ ist_node *ist_add(ist_node *a, ist_node *b)
 	return ist_apply(&ist_op_add, 2, (ist_node *[]){a, b}, NULL, 0);
 }
 
+/* y = a * b, number by number */
+static void mul_forward(ist_node *y)
+{
+	ist_k_multiply(y->value, y->in[0]->value, y->in[1]->value, y->size);
+}
+
+/* da = dy b, db = dy a */
+static void mul_backward(ist_node *y)
+{
+	for (int i = 0; i < 2; i++)
+		if (y->in[i]->wants_gradient)
+			ist_k_multiply_add(ist_gradient(y->in[i]), y->gradient, y->in[1 - i]->value,
+					   y->size);
+}
+
+const struct ist_op ist_op_mul = {
+    .name = "mul",
+    .shape = add_shape,
+    .forward = mul_forward,
+    .backward = mul_backward,
+};
+
+ist_node *ist_mul(ist_node *a, ist_node *b)
+{
+	return ist_apply(&ist_op_mul, 2, (ist_node *[]){a, b}, NULL, 0);
+}
+
+/* y = s x with a learned s of one number */
+static bool times_shape(ist_node *y)
+{
+	return y->in[1]->size == 1 && y->in[1]->ids == NULL && ist_shape_same(y, y->in[0]);
+}
+
+static void times_forward(ist_node *y)
+{
+	ist_k_scale(y->value, y->in[1]->value[0], y->in[0]->value, y->size);
+}
+
+/* dx = s dy, ds = <x, dy> */
+static void times_backward(ist_node *y)
+{
+	ist_node *x = y->in[0], *s = y->in[1];
+
+	if (x->wants_gradient)
+		ist_k_axpy(ist_gradient(x), s->value[0], y->gradient, y->size);
+	if (s->wants_gradient)
+		ist_gradient(s)[0] += (ist_real)ist_k_dot(x->value, y->gradient, y->size);
+}
+
+const struct ist_op ist_op_times = {
+    .name = "times",
+    .shape = times_shape,
+    .forward = times_forward,
+    .backward = times_backward,
+};
+
+ist_node *ist_times(ist_node *x, ist_node *s)
+{
+	return ist_apply(&ist_op_times, 2, (ist_node *[]){x, s}, NULL, 0);
+}
+
 /* A factor of 0 takes a term out of training: nothing under it gets a gradient, not even zeros,
  * so its weights are left alone by the optimiser. */
 static bool scale_shape(ist_node *y)

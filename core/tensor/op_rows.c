@@ -97,3 +97,90 @@ ist_node *ist_unit(ist_node *x)
 {
 	return ist_apply(&ist_op_unit, 1, &x, NULL, 0);
 }
+
+static bool layer_norm_shape(ist_node *y)
+{
+	const ist_node *x = y->in[0], *gamma = y->in[1], *beta = y->in[2];
+
+	return rows_shape(y) && gamma->size == x->dim[1] && beta->size == x->dim[1];
+}
+
+/* (x - mean) / sd of every number, then 1 / sd of each row. */
+static size_t layer_norm_kept(const ist_node *y)
+{
+	return y->size + y->dim[0];
+}
+
+#define LAYER_NORM_EPS 1e-5
+
+/* y = gamma (x - mean) / sqrt(variance + eps) + beta, a row at a time */
+static void layer_norm_forward(ist_node *y)
+{
+	const ist_node *x = y->in[0], *gamma = y->in[1], *beta = y->in[2];
+	size_t n = y->dim[1];
+	ist_real *inverse = y->kept + y->size;
+
+	for (size_t i = 0; i < y->dim[0]; i++) {
+		ist_real *hat = y->kept + i * n, *to = y->value + i * n;
+		ist_real mean = (ist_real)(ist_k_sum(x->value + i * n, n) / (double)n);
+
+		for (size_t j = 0; j < n; j++)
+			hat[j] = x->value[i * n + j] - mean;
+		inverse[i] =
+		    (ist_real)(1 / sqrt(ist_k_dot(hat, hat, n) / (double)n + LAYER_NORM_EPS));
+		for (size_t j = 0; j < n; j++) {
+			hat[j] *= inverse[i];
+			to[j] = gamma->value[j] * hat[j] + beta->value[j];
+		}
+	}
+}
+
+/* With h the normalised row and g = gamma dy: dx = (g - mean g - h mean(g h)) / sd */
+static void layer_norm_input(ist_node *y, ist_real *dx)
+{
+	const ist_real *gamma = y->in[1]->value;
+	size_t n = y->dim[1];
+
+	for (size_t i = 0; i < y->dim[0]; i++) {
+		const ist_real *dy = y->gradient + i * n, *hat = y->kept + i * n;
+		ist_real inverse = y->kept[y->size + i], mean, along;
+		double sum = ist_k_dot(gamma, dy, n), products = 0;
+
+		for (size_t j = 0; j < n; j++)
+			products += (double)(gamma[j] * dy[j]) * (double)hat[j];
+		mean = (ist_real)(sum / (double)n);
+		along = (ist_real)(products / (double)n);
+		for (size_t j = 0; j < n; j++)
+			dx[i * n + j] += inverse * (gamma[j] * dy[j] - mean - hat[j] * along);
+	}
+}
+
+static void layer_norm_backward(ist_node *y)
+{
+	ist_node *x = y->in[0], *gamma = y->in[1], *beta = y->in[2];
+	size_t n = y->dim[1];
+
+	if (x->wants_gradient)
+		layer_norm_input(y, ist_gradient(x));
+	for (size_t i = 0; i < y->dim[0]; i++) {
+		const ist_real *dy = y->gradient + i * n;
+
+		if (gamma->wants_gradient)
+			ist_k_multiply_add(ist_gradient(gamma), dy, y->kept + i * n, n);
+		if (beta->wants_gradient)
+			ist_k_axpy(ist_gradient(beta), 1, dy, n);
+	}
+}
+
+const struct ist_op ist_op_layer_norm = {
+    .name = "layer_norm",
+    .shape = layer_norm_shape,
+    .kept = layer_norm_kept,
+    .forward = layer_norm_forward,
+    .backward = layer_norm_backward,
+};
+
+ist_node *ist_layer_norm(ist_node *x, ist_node *gamma, ist_node *beta)
+{
+	return ist_apply(&ist_op_layer_norm, 3, (ist_node *[]){x, gamma, beta}, NULL, 0);
+}

@@ -14,15 +14,21 @@ ist_node *ist_matmul(ist_node *a, ist_node *b);
 /* Activations, element by element. */
 ist_node *ist_tanh(ist_node *x);
 ist_node *ist_relu(ist_node *x);
+ist_node *ist_sigmoid(ist_node *x);
 
 /* Elementwise and rearranging. */
 ist_node *ist_add(ist_node *a, ist_node *b);	 /* same shapes */
+ist_node *ist_mul(ist_node *a, ist_node *b);	 /* same shapes, number by number */
+ist_node *ist_times(ist_node *x, ist_node *s);	 /* by a learned number: s of size 1 */
 ist_node *ist_scale(ist_node *x, double factor); /* factor 0: no gradient passes either */
 ist_node *ist_transpose(ist_node *x);		 /* (N, M) -> (M, N) */
 
 /* Rows. */
 ist_node *ist_softmax(ist_node *x);
 ist_node *ist_unit(ist_node *x); /* each row over its length; a row of zeros stays */
+
+/* Each row to mean 0 and variance 1 (+ 1e-5), then times gamma (cols) plus beta (cols). */
+ist_node *ist_layer_norm(ist_node *x, ist_node *gamma, ist_node *beta);
 
 /* Gradients' traffic: reversal forwards x and passes back -l times the gradient, l an input of one
  * number; detach passes none. */
@@ -39,6 +45,15 @@ ist_node *ist_cross_entropy(ist_node *x, ist_node *ids);
  * anchors of (mean of d over positives + lambda * mean of max(0, mu - d) over negatives).
  * Positives: equal ids, or with `own_pair` the diagonal alone; negatives: other ids. */
 ist_node *ist_contrastive(ist_node *d, ist_node *ids, double lambda, double mu, bool own_pair);
+/* Mutual information by a critic's scores u (N, N L): row i is item i's global vector, column
+ * j L + l item j's location l. jsd: mean over others of softplus(u) + mean over own of softplus(-u)
+ * - 2 log 2, which is 0 at u = 0 and negative when something is learned. info_nce: mean over
+ * (i, l) of -u_il + log(e^u_il + sum over others' e^u). */
+ist_node *ist_jsd(ist_node *u);
+ist_node *ist_info_nce(ist_node *u);
+/* q, t (N, d) stacked to 2 N vectors, each other's counterparts; negatives: ids (2 N k), of the
+ * stack, k for each vector, below 0 for none. Mean of log(1 + e^(d_ap - d_an)), d squared. */
+ist_node *ist_soft_triplet(ist_node *q, ist_node *t, ist_node *negatives);
 /* |w|_F, the root of the sum of squares. */
 ist_node *ist_frobenius(ist_node *w);
 
@@ -47,6 +62,8 @@ extern const struct ist_op *const ist_ops[];
 /* The rows, each in its family's file. */
 extern const struct ist_op ist_op_linear, ist_op_matmul, ist_op_tanh, ist_op_relu, ist_op_add,
     ist_op_scale, ist_op_transpose, ist_op_softmax, ist_op_unit, ist_op_grl, ist_op_detach,
-    ist_op_distance, ist_op_cross_entropy, ist_op_contrastive, ist_op_frobenius;
+    ist_op_sigmoid, ist_op_mul, ist_op_times, ist_op_layer_norm, ist_op_jsd, ist_op_info_nce,
+    ist_op_soft_triplet, ist_op_distance, ist_op_cross_entropy, ist_op_contrastive,
+    ist_op_frobenius;
 
 #endif

@@ -82,6 +82,9 @@ static void update_block(const struct ist_optimiser *o, const struct ist_rates *
 	const ist_real *g = gradient_block(w, first, rows, scratch);
 
 	for (size_t i = 0; i < rows; i++, at += w->cols) {
+		if (o->decoupled)
+			ist_k_scale(w->value + at, (ist_real)(1 - o->lr * o->weight_decay),
+				    w->value + at, w->cols);
 		o->rule->update(r, w->value + at, g + i * w->cols, w->moment[0] + at,
 				w->moment[1] + at, w->cols);
 		if (w->squares_known)
@@ -94,7 +97,7 @@ static void update_block(const struct ist_optimiser *o, const struct ist_rates *
 static void update_weight(struct ist_optimiser *o, struct ist_weight *w, double scale)
 {
 	struct ist_rates r = {.scale = (ist_real)scale,
-			      .decay = (ist_real)(w->decay + o->weight_decay)};
+			      .decay = (ist_real)(w->decay + (o->decoupled ? 0 : o->weight_decay))};
 	size_t step = block_rows(w), n_blocks = (w->rows + step - 1) / step;
 	int threads = omp_get_max_threads();
 

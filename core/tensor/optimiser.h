@@ -27,6 +27,7 @@ struct ist_optimiser {
 	double momentum;     /* sgd */
 	double eps;
 	double weight_decay;	     /* L2: adds weight_decay * w to the gradient */
+	bool decoupled;		     /* instead takes lr * weight_decay * w off first (AdamW) */
 	double clip;		     /* largest norm of the gradient over all groups; 0: none */
 	ist_real *scratch;	     /* a block of gradient for each thread */
 	size_t n_scratch, n_threads; /* numbers of a block; blocks */

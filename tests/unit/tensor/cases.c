@@ -96,6 +96,7 @@ static double gemm_flops(const struct sizes *s)
 EACH(tanh, tanh(x))
 EACH(relu, x > 0 ? x : 0)
 EACH(detach, x)
+EACH(sigmoid, 1 / (1 + exp(-x)))
 
 static double two_passes(const struct sizes *s)
 {
@@ -123,6 +124,59 @@ static void add_ref(const ist_node *y, double *ret)
 {
 	for (size_t i = 0; i < y->size; i++)
 		ret[i] = (double)y->in[0]->value[i] + (double)y->in[1]->value[i];
+}
+
+static ist_node *mul_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_mul(matrix(g, "a", s.n, s.m), matrix(g, "b", s.n, s.m));
+}
+
+static ist_node *mul_square(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	ist_node *x = matrix(g, "x", s.n, s.m);
+
+	return ist_mul(x, x);
+}
+
+static void mul_ref(const ist_node *y, double *ret)
+{
+	for (size_t i = 0; i < y->size; i++)
+		ret[i] = (double)y->in[0]->value[i] * (double)y->in[1]->value[i];
+}
+
+static ist_node *times_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_times(matrix(g, "x", s.n, s.m), matrix(g, "s", 1, 1));
+}
+
+static void times_ref(const ist_node *y, double *ret)
+{
+	for (size_t i = 0; i < y->size; i++)
+		ret[i] = (double)y->in[0]->value[i] * (double)y->in[1]->value[0];
+}
+
+static ist_node *layer_norm_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_layer_norm(matrix(g, "x", s.n, s.m), matrix(g, "gamma", 1, s.m),
+			      ist_weight(g, theta, "b"));
+}
+
+static void layer_norm_ref(const ist_node *y, double *ret)
+{
+	size_t n = y->dim[1];
+
+	for (size_t i = 0; i < y->dim[0]; i++) {
+		double mean = 0, variance = 0;
+
+		for (size_t j = 0; j < n; j++)
+			mean += at(y->in[0], i, j) / (double)n;
+		for (size_t j = 0; j < n; j++)
+			variance += pow(at(y->in[0], i, j) - mean, 2) / (double)n;
+		for (size_t j = 0; j < n; j++)
+			ret[i * n + j] = (double)y->in[1]->value[j] * (at(y->in[0], i, j) - mean) /
+					     sqrt(variance + 1e-5) +
+					 (double)y->in[2]->value[j];
+	}
 }
 
 static ist_node *scale_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
@@ -282,6 +336,94 @@ static void contrastive_ref(const ist_node *y, double *ret)
 	}
 }
 
+/* Scores with L = 1, and with 3 locations an item. */
+static ist_node *jsd_global(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_jsd(matrix(g, "u", s.n, s.n));
+}
+
+static ist_node *jsd_local(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_jsd(matrix(g, "u", s.n, 3 * s.n));
+}
+
+static double softplus(double x)
+{
+	return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+}
+
+static void jsd_ref(const ist_node *y, double *ret)
+{
+	const ist_node *u = y->in[0];
+	size_t n = u->dim[0], l = u->dim[1] / n;
+	double positive = 0, negative = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < n * l; k++)
+			*(k / l == i ? &positive : &negative) +=
+			    k / l == i ? log(2) - softplus(-at(u, i, k))
+				       : softplus(at(u, i, k)) - log(2);
+	ret[0] = negative / (double)(n * (n - 1) * l) - positive / (double)(n * l);
+}
+
+static ist_node *info_nce_global(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_info_nce(matrix(g, "u", s.n, s.n));
+}
+
+static ist_node *info_nce_local(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_info_nce(matrix(g, "u", s.n, 3 * s.n));
+}
+
+static void info_nce_ref(const ist_node *y, double *ret)
+{
+	const ist_node *u = y->in[0];
+	size_t n = u->dim[0], l = u->dim[1] / n;
+
+	ret[0] = 0;
+	for (size_t i = 0; i < n; i++) {
+		double others = 0;
+
+		for (size_t k = 0; k < n * l; k++)
+			others += k / l == i ? 0 : exp(at(u, i, k));
+		for (size_t k = i * l; k < (i + 1) * l; k++)
+			ret[0] += (log(exp(at(u, i, k)) + others) - at(u, i, k)) / (double)(n * l);
+	}
+}
+
+static ist_node *soft_triplet_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_soft_triplet(matrix(g, "q", s.n, s.k), matrix(g, "t", s.n, s.k),
+				ist_ids(g, "negatives", 2 * s.n * 3));
+}
+
+static double stacked2(const ist_node *y, size_t i, size_t k)
+{
+	const ist_node *q = y->in[0], *t = y->in[1];
+	size_t n = q->dim[0];
+	double sum = 0;
+
+	for (size_t j = 0; j < q->dim[1]; j++)
+		sum += pow((i < n ? at(q, i, j) : at(t, i - n, j)) -
+			       (k < n ? at(q, k, j) : at(t, k - n, j)),
+			   2);
+	return sum;
+}
+
+static void soft_triplet_ref(const ist_node *y, double *ret)
+{
+	const int32_t *ids = y->in[2]->ids;
+	size_t n = 2 * y->in[0]->dim[0];
+
+	ret[0] = 0;
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < 3; k++)
+			ret[0] += softplus(stacked2(y, i, (i + n / 2) % n) -
+					   stacked2(y, i, (size_t)ids[i * 3 + k])) /
+				  (double)(3 * n);
+}
+
 static double square_pass(const struct sizes *s)
 {
 	return 2.0 * sizeof(ist_real) * (double)s->n * (double)s->n;
@@ -339,6 +481,16 @@ const struct op_case op_cases[] = {
     CASE(cross_entropy, "plain", cross_entropy_build, cross_entropy_ref, 1, NULL, two_passes),
     CASE(contrastive, "class", contrastive_build, contrastive_ref, 1, NULL, square_pass),
     CASE(contrastive, "own pair", contrastive_pair, contrastive_ref, 1, NULL, square_pass),
+    CASE(sigmoid, "plain", sigmoid_build, sigmoid_ref, 1, NULL, two_passes),
+    CASE(mul, "plain", mul_build, mul_ref, 1, NULL, three_passes),
+    CASE(mul, "a square", mul_square, mul_ref, 1, NULL, two_passes),
+    CASE(times, "plain", times_build, times_ref, 1, NULL, two_passes),
+    CASE(layer_norm, "plain", layer_norm_build, layer_norm_ref, 1, NULL, two_passes),
+    CASE(jsd, "global", jsd_global, jsd_ref, 1, NULL, square_pass),
+    CASE(jsd, "three locations", jsd_local, jsd_ref, 1, NULL, square_pass),
+    CASE(info_nce, "global", info_nce_global, info_nce_ref, 1, NULL, square_pass),
+    CASE(info_nce, "three locations", info_nce_local, info_nce_ref, 1, NULL, square_pass),
+    CASE(soft_triplet, "plain", soft_triplet_build, soft_triplet_ref, 1, distance_flops, NULL),
     CASE(frobenius, "plain", frobenius_build, frobenius_ref, 1, NULL, one_pass),
     CASE(frobenius, "weight", frobenius_weight, frobenius_ref, 1, NULL, weight_pass),
 };

@@ -33,7 +33,10 @@ static struct ist_optimiser optimiser(const struct ist_optimiser_rule *rule)
 /* The rules, as the papers write them. */
 static void expect(const struct ist_optimiser *o, int t, double g, double *w, double *m, double *v)
 {
-	g += o->weight_decay * *w;
+	if (o->decoupled)
+		*w -= o->lr * o->weight_decay * *w;
+	else
+		g += o->weight_decay * *w;
 	if (o->rule == &ist_optimiser_sgd) {
 		*m = o->momentum * *m + g;
 		*w -= o->lr * *m;
@@ -68,7 +71,7 @@ static struct ist_weights *group_create(const char *name, size_t rows, size_t co
 	return group;
 }
 
-static void check_rule(const struct ist_optimiser_rule *rule, double weight_decay)
+static void check_rule(const struct ist_optimiser_rule *rule, double weight_decay, bool decoupled)
 {
 	struct ist_weights *group = group_create("g", 1, N);
 	struct ist_weight *w = group->weights[0];
@@ -76,6 +79,7 @@ static void check_rule(const struct ist_optimiser_rule *rule, double weight_deca
 	double value[N], m[N] = {0}, v[N] = {0};
 
 	o.weight_decay = weight_decay;
+	o.decoupled = decoupled;
 	for (size_t i = 0; i < N; i++)
 		value[i] = (double)w->value[i];
 	for (int t = 1; t <= STEPS; t++) {
@@ -99,8 +103,9 @@ static void test_every_rule(void **state)
 	size_t n = 0;
 
 	for (; ist_optimiser_rules[n] != NULL; n++) {
-		check_rule(ist_optimiser_rules[n], 0);
-		check_rule(ist_optimiser_rules[n], .1);
+		check_rule(ist_optimiser_rules[n], 0, false);
+		check_rule(ist_optimiser_rules[n], .1, false);
+		check_rule(ist_optimiser_rules[n], .1, true);
 	}
 	assert_int_equal(n, 3);
 }
