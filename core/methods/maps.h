@@ -5,10 +5,8 @@
 #ifndef IST_CORE_METHODS_MAPS_H
 #define IST_CORE_METHODS_MAPS_H
 
-#include "core/methods/method.h"
+#include "core/methods/defaults.h"
 #include "core/methods/scaling.h"
-
-#define IST_WIDE 256 /* features wider than this have other defaults */
 
 struct ist_maps {
 	struct ist_scaling scaling[IST_N_MODALITIES];

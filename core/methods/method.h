@@ -79,6 +79,7 @@ struct ist_pairs {
 };
 
 struct ist_model;
+struct ist_network_kind;
 
 /* How a training talks to whoever started it; every member but `user` may be NULL. */
 struct ist_train_hooks {
@@ -133,6 +134,12 @@ struct ist_method {
 	 * dim[IST_IMAGE]). */
 	enum ist_code (*compose)(const struct ist_model *model, const float *image,
 				 const float *text, size_t n, float *ret, struct ist_err *err);
+	/* IST_RECONSTRUCT: the features of modality `to` that features of `from` call up, in the
+	 * encoder's own scale: x (n, dim_in[from]) -> ret (n, dim_in[to]). Any number of threads. */
+	enum ist_code (*reconstruct)(const struct ist_model *model, enum ist_modality from,
+				     enum ist_modality to, const float *x, size_t n, float *ret,
+				     struct ist_err *err);
+	const struct ist_network_kind *network; /* where models are networks (network.h), or NULL */
 };
 extern const struct ist_method *const ist_methods[];	    /* ends with NULL */
 const struct ist_method *ist_method_find(const char *name); /* NULL: none */

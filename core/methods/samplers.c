@@ -26,6 +26,29 @@ static void plain_epoch(struct ist_sampler *sampler, uint64_t epoch)
 	ist_rng_permute(&rng, sampler->order, sampler->n);
 }
 
+/* The next rows of a class whose turn it is, from `at` on; returns how many. */
+static size_t take_turn(struct ist_sampler *sampler, size_t c, size_t at)
+{
+	size_t start = sampler->class_start[c], size = sampler->class_start[c + 1] - start;
+	size_t n = IST_MIN(IST_MIN(sampler->per_class, size), sampler->n - at);
+
+	for (size_t i = 0; i < n; i++)
+		sampler->order[at + i] = sampler->by_class[start + sampler->class_turn[c]++ % size];
+	return n;
+}
+
+/* Rounds over all classes, in another order each, until the epoch is full. */
+static void deal(struct ist_sampler *sampler, struct ist_rng *rng)
+{
+	for (size_t at = 0, turn = 0; at < sampler->n; turn++) {
+		size_t k = turn % sampler->n_classes;
+
+		if (k == 0)
+			ist_rng_permute(rng, sampler->class_order, sampler->n_classes);
+		at += take_turn(sampler, sampler->class_order[k], at);
+	}
+}
+
 /* A class that runs out of rows starts over within the epoch; a large one is cut short. */
 static void balanced_epoch(struct ist_sampler *sampler, uint64_t epoch)
 {
@@ -41,16 +64,7 @@ static void balanced_epoch(struct ist_sampler *sampler, uint64_t epoch)
 		sampler->class_turn[c] = 0;
 		sampler->class_order[c] = (uint32_t)c;
 	}
-	for (size_t i = 0; i < sampler->n; i++) {
-		size_t turn = i % sampler->n_classes, c, size;
-
-		if (turn == 0)
-			ist_rng_permute(&rng, sampler->class_order, sampler->n_classes);
-		c = sampler->class_order[turn];
-		size = sampler->class_start[c + 1] - sampler->class_start[c];
-		sampler->order[i] =
-		    sampler->by_class[sampler->class_start[c] + sampler->class_turn[c]++ % size];
-	}
+	deal(sampler, &rng);
 }
 
 const struct ist_sampler_kind ist_sampler_plain = {.name = "plain", .epoch = plain_epoch};
@@ -82,7 +96,7 @@ void ist_sampler_init(struct ist_sampler *sampler, const struct ist_sampler_kind
 		      const uint32_t *rows, size_t n, const int32_t *label, size_t batch,
 		      uint64_t seed)
 {
-	*sampler = (struct ist_sampler){.kind = kind, .n = n, .seed = seed};
+	*sampler = (struct ist_sampler){.kind = kind, .n = n, .seed = seed, .per_class = 1};
 	sampler->batch = IST_MIN(batch, n);
 	sampler->n_batches = n / sampler->batch;
 	sampler->rows = ist_alloc_raw(n, sizeof(*rows));

@@ -19,13 +19,15 @@ struct ist_sampler_kind {
 /* Every row once an epoch, shuffled. */
 extern const struct ist_sampler_kind ist_sampler_plain;
 /* As many rows an epoch, classes in turn (shuffled each time round), rows within a class in turn:
- * every batch holds all classes as evenly as it can, rare classes repeat. */
+ * every batch holds all classes as evenly as it can, rare classes repeat. With per_class above 1 a
+ * class gives that many rows when its turn comes, or all it has: batches of K classes by P rows. */
 extern const struct ist_sampler_kind ist_sampler_balanced;
 
 struct ist_sampler {
 	const struct ist_sampler_kind *kind;
 	size_t n, batch, n_batches; /* rows; rows a batch; batches an epoch */
 	uint64_t seed;
+	size_t per_class;      /* balanced: rows a turn; 1 unless changed after init */
 	uint32_t *rows;	       /* (n) as given; balanced: by class */
 	uint32_t *order;       /* (n) rows in this epoch's order */
 	size_t n_classes;      /* balanced: classes that have rows */

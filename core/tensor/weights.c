@@ -62,6 +62,14 @@ void ist_weights_add(struct ist_weights *group, const char *name, int n_dims, co
 	group->size += (w->size + ALIGN - 1) / ALIGN * ALIGN;
 }
 
+void ist_weights_add_normal(struct ist_weights *group, const char *name, int n_dims,
+			    const size_t *dim, double mean, double sd)
+{
+	ist_weights_add(group, name, n_dims, dim, 0);
+	group->weights[group->n - 1]->mean = mean;
+	group->weights[group->n - 1]->sd = sd;
+}
+
 void ist_weights_add_linear(struct ist_weights *group, const char *name, size_t n_in, size_t n_out)
 {
 	ist_autofree char *weight = ist_format("%s.weight", name);
@@ -96,18 +104,25 @@ void ist_weights_allocate(struct ist_weights *group, bool training)
 	}
 }
 
-/* PyTorch's linear default. A stream a name: adding a layer does not change the others' numbers. */
-void ist_weights_init_uniform(struct ist_weights *group, uint64_t seed)
+/* A weight's next initial value; PyTorch's linear default where there is a fan-in. */
+static double initial(const struct ist_weight *w, struct ist_rng *rng)
+{
+	if (w->fan_in > 0)
+		return (2 * ist_rng_uniform(rng) - 1) / sqrt((double)w->fan_in);
+	return w->sd > 0 ? w->mean + w->sd * ist_rng_normal(rng) : w->mean;
+}
+
+/* A stream a name: adding a layer does not change the others' numbers. */
+void ist_weights_init(struct ist_weights *group, uint64_t seed)
 {
 	for (size_t i = 0; i < group->n; i++) {
 		struct ist_weight *w = group->weights[i];
 		ist_autofree char *stream = ist_format("weights of %s", w->name);
-		double bound = 1 / sqrt((double)w->fan_in);
 		struct ist_rng rng;
 
 		ist_rng_init(&rng, seed, stream);
 		for (size_t k = 0; k < w->size; k++)
-			w->value[k] = (ist_real)(bound * (2 * ist_rng_uniform(&rng) - 1));
+			w->value[k] = (ist_real)initial(w, &rng);
 	}
 	ist_weights_touch(group);
 }
@@ -119,7 +134,7 @@ void ist_weights_restart(struct ist_weights *group, uint64_t seed)
 		group->weights[i]->steps = 0;
 	for (int k = 0; k < 2; k++)
 		memset(group->moment[k], 0, group->size * sizeof(ist_real));
-	ist_weights_init_uniform(group, seed);
+	ist_weights_init(group, seed);
 }
 
 struct ist_weight *ist_weights_find(const struct ist_weights *group, const char *name)
@@ -135,6 +150,12 @@ void ist_weight_clear(struct ist_weight *w)
 	w->has_gradient = w->has_dense = false;
 	w->n_products = 0;
 	w->decay = 0;
+}
+
+void ist_weights_clear(struct ist_weights *group)
+{
+	for (size_t i = 0; i < group->n; i++)
+		ist_weight_clear(group->weights[i]);
 }
 
 /* Zeroed at the first use after a clear, not at the clear: most big weights never get a dense

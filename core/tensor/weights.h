@@ -36,6 +36,7 @@ struct ist_weight {
 	size_t dim[IST_MAX_DIMS];
 	size_t rows, cols; /* cols = size / rows; a bias is one row */
 	size_t size, fan_in;
+	double mean, sd;			/* of the initial values, where fan_in is 0 */
 	ist_real *value, *gradient, *moment[2]; /* in the group's slabs */
 	uint64_t steps;				/* updates so far */
 	/* gradient = dense (where has_dense) + sum of products + decay * value */
@@ -62,15 +63,20 @@ void ist_weights_destroy(struct ist_weights *group);
  * "<name>.bias" (n_out). */
 void ist_weights_add(struct ist_weights *group, const char *name, int n_dims, const size_t *dim,
 		     size_t fan_in);
+/* One whose initial values are N(mean, sd): all `mean` with sd 0. */
+void ist_weights_add_normal(struct ist_weights *group, const char *name, int n_dims,
+			    const size_t *dim, double mean, double sd);
 void ist_weights_add_linear(struct ist_weights *group, const char *name, size_t n_in, size_t n_out);
 /* The slabs; values only unless `training`. Values start at 0. */
 void ist_weights_allocate(struct ist_weights *group, bool training);
-/* Uniform in +-1/sqrt(fan_in), each weight from a random stream of its own name. */
-void ist_weights_init_uniform(struct ist_weights *group, uint64_t seed);
+/* Uniform in +-1/sqrt(fan_in) or normal, each weight from a random stream of its own name. */
+void ist_weights_init(struct ist_weights *group, uint64_t seed);
 /* The same, with moments and step counts back at 0. */
 void ist_weights_restart(struct ist_weights *group, uint64_t seed);
 struct ist_weight *ist_weights_find(const struct ist_weights *group, const char *name);
 
+/* Forgets the gradients of the whole group, where it is in several graphs. */
+void ist_weights_clear(struct ist_weights *group);
 /* Gradients. `clear` forgets; the others add a part; `settle` makes the dense part the whole. */
 void ist_weight_clear(struct ist_weight *w);
 ist_real *ist_weight_dense(struct ist_weight *w); /* to be added to */

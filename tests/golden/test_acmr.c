@@ -27,7 +27,7 @@ static const char *folder;
 
 struct golden {
 	struct ist_safetensors *file;
-	struct ist_acmr *acmr;
+	struct ist_adversarial *acmr;
 	size_t checked;
 };
 
@@ -58,7 +58,7 @@ static void compare(struct golden *g, const char *name, const ist_real *x, size_
 	g->checked += n;
 }
 
-static void read_hidden(const struct golden *g, const char *key, size_t ret[IST_ACMR_HIDDEN])
+static void read_hidden(const struct golden *g, const char *key, size_t ret[IST_HIDDEN])
 {
 	const struct ist_safetensor *t = ist_safetensors_find(g->file, key);
 
@@ -71,25 +71,25 @@ static void open_golden(struct golden *g, const char *name)
 {
 	ist_autofree char *path = ist_format("%s/%s.golden", folder, name);
 	struct ist_err err;
-	struct ist_acmr_settings s = {.n_in = {12, 7}, .n_classes = 5, .batch = BATCH};
+	struct ist_acmr_settings s = {.net = {.n_in = {12, 7}, .n_classes = 5, .batch = BATCH}};
 
 	*g = (struct golden){0};
 	assert_ist_ok(ist_safetensors_open(path, &g->file, &err));
-	read_hidden(g, "hyper/hi", s.hidden[IST_IMAGE]);
-	read_hidden(g, "hyper/ht", s.hidden[IST_TEXT]);
-	s.code = (size_t)hyper(g, "d");
-	s.classifier_hidden = (size_t)hyper(g, "hd");
-	s.alpha = hyper(g, "alpha");
-	s.beta = hyper(g, "beta");
+	read_hidden(g, "hyper/hi", s.net.hidden[IST_IMAGE]);
+	read_hidden(g, "hyper/ht", s.net.hidden[IST_TEXT]);
+	s.net.code = (size_t)hyper(g, "d");
+	s.net.classifier_hidden = (size_t)hyper(g, "hd");
+	s.net.alpha = hyper(g, "alpha");
+	s.net.beta = hyper(g, "beta");
 	s.lambda = hyper(g, "lam");
 	s.mu = hyper(g, "mu");
-	s.reg = hyper(g, "reg");
-	s.adversary = hyper(g, "adv");
+	s.net.reg = hyper(g, "reg");
+	s.net.adversary = hyper(g, "adv");
 	s.own_pair = hyper(g, "own_pair") != 0;
-	s.k = (long)hyper(g, "k");
-	s.lr = hyper(g, "lr");
-	s.beta1 = .5;
-	s.beta2 = .999;
+	s.net.k = (long)hyper(g, "k");
+	s.net.lr = hyper(g, "lr");
+	s.net.beta1 = .5;
+	s.net.beta2 = .999;
 	assert_ist_ok(ist_acmr_create(&s, 0, &g->acmr, &err));
 	assert_ist_ok(ist_weights_read(g->acmr->theta, false, "init/", g->file, &err));
 	assert_ist_ok(ist_weights_read(g->acmr->theta_D, false, "init/", g->file, &err));
@@ -97,13 +97,13 @@ static void open_golden(struct golden *g, const char *name)
 
 static void close_golden(struct golden *g)
 {
-	ist_acmr_destroy(g->acmr);
+	ist_adversarial_destroy(g->acmr);
 	ist_safetensors_close(g->file);
 }
 
 static void load(const struct golden *g, size_t step)
 {
-	struct ist_acmr *a = g->acmr;
+	struct ist_adversarial *a = g->acmr;
 	const struct ist_safetensor *y = ist_safetensors_find(g->file, "in/y");
 
 	for (size_t i = 0; i < a->image->size; i++)
@@ -119,7 +119,7 @@ static void load(const struct golden *g, size_t step)
 
 static void test_forward(struct golden *g)
 {
-	struct ist_acmr *a = g->acmr;
+	struct ist_adversarial *a = g->acmr;
 	const struct {
 		const char *name;
 		const ist_node *node;
@@ -150,7 +150,7 @@ static void compare_gradients(struct golden *g, const char *term, struct ist_wei
 
 static void test_gradients(struct golden *g)
 {
-	struct ist_acmr *a = g->acmr;
+	struct ist_adversarial *a = g->acmr;
 	const struct {
 		const char *name;
 		ist_node *loss;
@@ -183,7 +183,7 @@ static void compare_weights(struct golden *g, size_t after)
 
 static void compare_losses(struct golden *g, size_t step)
 {
-	struct ist_acmr *a = g->acmr;
+	struct ist_adversarial *a = g->acmr;
 	const struct {
 		const char *name;
 		const ist_node *loss;
@@ -209,7 +209,7 @@ static void run(const char *name)
 	test_gradients(&g);
 	for (size_t step = 0; step < STEPS; step++) {
 		load(&g, step);
-		ist_acmr_step(g.acmr);
+		ist_adversarial_step(g.acmr);
 		compare_losses(&g, step);
 		if (step != 1)
 			compare_weights(&g, step + 1);

@@ -166,7 +166,7 @@ static void run_rule(const struct ist_optimiser_rule *rule, double bytes_peak)
 
 	ist_weights_add(theta, "w", 2, (size_t[]){sizes.m, sizes.k}, sizes.k);
 	ist_weights_allocate(theta, true);
-	ist_weights_init_uniform(theta, 0);
+	ist_weights_init(theta, 0);
 	for (int run = 0; run < RUNS; run++) {
 		double start;
 

@@ -26,9 +26,9 @@ static double now_ms(void)
 }
 
 /* "4096,512,40": input, hidden layers, code. */
-static bool parse_widths(const char *text, struct ist_acmr_settings *s, enum ist_modality m)
+static bool parse_widths(const char *text, struct ist_adversarial_settings *s, enum ist_modality m)
 {
-	size_t width[IST_ACMR_HIDDEN + 2], n = 0;
+	size_t width[IST_HIDDEN + 2], n = 0;
 
 	while (n < IST_COUNT(width)) {
 		char *end;
@@ -57,26 +57,26 @@ static void fill(ist_node *x, struct ist_rng *rng)
 
 int main(int argc, char **argv)
 {
-	struct ist_acmr_settings s = {.n_classes = CLASSES,
-				      .classifier_hidden = 50,
-				      .batch = BATCH,
-				      .alpha = 1,
-				      .beta = 1,
+	struct ist_acmr_settings s = {.net = {.n_classes = CLASSES,
+					      .classifier_hidden = 50,
+					      .batch = BATCH,
+					      .alpha = 1,
+					      .beta = 1,
+					      .reg = .1,
+					      .adversary = 1,
+					      .k = 1,
+					      .lr = 1e-4,
+					      .beta1 = .5,
+					      .beta2 = .999},
 				      .lambda = 3,
-				      .mu = 5,
-				      .reg = .1,
-				      .adversary = 1,
-				      .k = 1,
-				      .lr = 1e-4,
-				      .beta1 = .5,
-				      .beta2 = .999};
-	struct ist_acmr *acmr;
+				      .mu = 5};
+	struct ist_adversarial *acmr;
 	struct ist_err err;
 	struct ist_rng rng;
 	char line[64];
 
-	if (argc != 4 || !parse_widths(argv[2], &s, IST_IMAGE) ||
-	    !parse_widths(argv[3], &s, IST_TEXT))
+	if (argc != 4 || !parse_widths(argv[2], &s.net, IST_IMAGE) ||
+	    !parse_widths(argv[3], &s.net, IST_TEXT))
 		return 2;
 	omp_set_num_threads((int)strtol(argv[1], NULL, 10));
 	if (ist_acmr_create(&s, 0, &acmr, &err) != IST_OK) {
@@ -92,10 +92,10 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		double start = now_ms();
 
-		ist_acmr_step(acmr);
+		ist_adversarial_step(acmr);
 		printf("%.4f %.6f\n", now_ms() - start, (double)acmr->L->value[0]);
 		fflush(stdout);
 	}
-	ist_acmr_destroy(acmr);
+	ist_adversarial_destroy(acmr);
 	return 0;
 }

@@ -501,17 +501,17 @@ static void test_patience_keeps_the_best(void **state)
  * a factor of the reversal: -1 lets the projectors help it. */
 static double modality_accuracy(double l)
 {
-	struct ist_acmr_settings s = {.n_in = {6, 6},
-				      .code = 4,
-				      .n_classes = 2,
-				      .classifier_hidden = 8,
-				      .batch = 64,
-				      .adversary = 1,
-				      .k = 1,
-				      .lr = 2e-3,
-				      .beta1 = .5,
-				      .beta2 = .999};
-	struct ist_acmr *a;
+	struct ist_acmr_settings s = {.net = {.n_in = {6, 6},
+					      .code = 4,
+					      .n_classes = 2,
+					      .classifier_hidden = 8,
+					      .batch = 64,
+					      .adversary = 1,
+					      .k = 1,
+					      .lr = 2e-3,
+					      .beta1 = .5,
+					      .beta2 = .999}};
+	struct ist_adversarial *a;
 	struct ist_err err;
 	struct ist_rng rng;
 	size_t right = 0;
@@ -524,13 +524,13 @@ static double modality_accuracy(double l)
 			a->image->value[i] = (ist_real)(ist_rng_normal(&rng) + .7);
 			a->text->value[i] = (ist_real)(ist_rng_normal(&rng) - .7);
 		}
-		ist_acmr_step(a);
-		for (size_t i = 0; i < s.batch && step >= 1900; i++) {
+		ist_adversarial_step(a);
+		for (size_t i = 0; i < s.net.batch && step >= 1900; i++) {
 			right += a->D_v->value[2 * i + 1] > a->D_v->value[2 * i];
 			right += a->D_t->value[2 * i + 1] < a->D_t->value[2 * i];
 		}
 	}
-	ist_acmr_destroy(a);
+	ist_adversarial_destroy(a);
 	return (double)right / (100 * 2 * 64);
 }
 

@@ -70,36 +70,36 @@ int posix_memalign(void **ret, size_t alignment, size_t size)
 }
 #endif
 
-static size_t during_steps(struct ist_acmr *acmr, int n)
+static size_t during_steps(struct ist_adversarial *acmr, int n)
 {
 	size_t before = __atomic_load_n(&allocations, __ATOMIC_RELAXED);
 
 	__atomic_store_n(&counting, true, __ATOMIC_RELAXED);
 	for (int i = 0; i < n; i++)
-		ist_acmr_step(acmr);
+		ist_adversarial_step(acmr);
 	__atomic_store_n(&counting, false, __ATOMIC_RELAXED);
 	return __atomic_load_n(&allocations, __ATOMIC_RELAXED) - before;
 }
 
 static void test_steps(void **state)
 {
-	struct ist_acmr_settings s = {.n_in = {1000, 300},
-				      .hidden = {{200, 0}, {100, 50}},
-				      .code = 40,
-				      .n_classes = 10,
-				      .classifier_hidden = 50,
-				      .batch = 64,
-				      .alpha = 1,
-				      .beta = 1,
+	struct ist_acmr_settings s = {.net = {.n_in = {1000, 300},
+					      .hidden = {{200, 0}, {100, 50}},
+					      .code = 40,
+					      .n_classes = 10,
+					      .classifier_hidden = 50,
+					      .batch = 64,
+					      .alpha = 1,
+					      .beta = 1,
+					      .reg = .1,
+					      .adversary = 1,
+					      .k = 2,
+					      .lr = 1e-3,
+					      .beta1 = .5,
+					      .beta2 = .999},
 				      .lambda = 1,
-				      .mu = 5,
-				      .reg = .1,
-				      .adversary = 1,
-				      .k = 2,
-				      .lr = 1e-3,
-				      .beta1 = .5,
-				      .beta2 = .999};
-	struct ist_acmr *acmr;
+				      .mu = 5};
+	struct ist_adversarial *acmr;
 	struct ist_err err;
 
 	if (!COUNTS)
@@ -108,7 +108,7 @@ static void test_steps(void **state)
 	assert_ist_ok(ist_acmr_create(&s, 0, &acmr, &err));
 	assert_true(during_steps(acmr, 2) > 0); /* the counting works */
 	assert_int_equal(during_steps(acmr, 20), 0);
-	ist_acmr_destroy(acmr);
+	ist_adversarial_destroy(acmr);
 }
 
 TEST_MAIN(cmocka_unit_test(test_steps))

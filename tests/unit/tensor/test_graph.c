@@ -15,7 +15,7 @@ static struct ist_weights *theta_create(void)
 	ist_weights_add_linear(theta, "imd", 512, 10);
 	ist_weights_add_linear(theta, "small", 3, 2);
 	ist_weights_allocate(theta, true);
-	ist_weights_init_uniform(theta, 1);
+	ist_weights_init(theta, 1);
 	return theta;
 }
 

@@ -67,7 +67,7 @@ static struct ist_weights *group_create(const char *name, size_t rows, size_t co
 
 	ist_weights_add(group, "w", 2, (size_t[]){rows, cols}, cols);
 	ist_weights_allocate(group, true);
-	ist_weights_init_uniform(group, 3);
+	ist_weights_init(group, 3);
 	return group;
 }
 
@@ -175,7 +175,7 @@ static void net_init(struct net *net, const struct ist_optimiser_rule *rule)
 	ist_weights_add_linear(net->theta, "one", 700, 130);
 	ist_weights_add_linear(net->theta, "two", 130, 5);
 	ist_weights_allocate(net->theta, true);
-	ist_weights_init_uniform(net->theta, 9);
+	ist_weights_init(net->theta, 9);
 	net->graph = ist_graph_create();
 	net->x = ist_input(net->graph, "x", 64, 700);
 	net->y = ist_ids(net->graph, "y", 64);
