@@ -112,7 +112,7 @@ def test_jobs_resume(tmp_path):
                        "text_encoder": {"name": "external", "dim": 8}})
         api.ndjson(f"{path}/items:import", pairs(300))
         job = api.post(f"{path}/trainings", {
-            "method": "acmr", "params": {"epochs": 300}, "activate": "always"}).json["id"]
+            "method": "acmr", "params": {"epochs": 1500}, "activate": "always"}).json["id"]
         running(api, job)
         assert daemon.stop() < live.STOP_S
         daemon.start()
