@@ -86,6 +86,20 @@ ist_node *ist_variable(struct ist_graph *graph, const char *name, size_t rows, s
 	return node;
 }
 
+ist_node *ist_input_shaped(struct ist_graph *graph, const char *name, int n_dims, const size_t *dim)
+{
+	return leaf(graph, name, n_dims, dim);
+}
+
+ist_node *ist_variable_shaped(struct ist_graph *graph, const char *name, int n_dims,
+			      const size_t *dim)
+{
+	ist_node *node = leaf(graph, name, n_dims, dim);
+
+	node->wants_gradient = true;
+	return node;
+}
+
 ist_node *ist_ids(struct ist_graph *graph, const char *name, size_t rows)
 {
 	ist_node *node = leaf(graph, name, 1, &rows);

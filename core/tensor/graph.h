@@ -20,8 +20,8 @@
 #include "core/tensor/real.h"
 #include "core/tensor/weights.h"
 
-#define IST_MAX_INPUTS 4
-#define IST_MAX_ARGS 4
+#define IST_MAX_INPUTS 5
+#define IST_MAX_ARGS 6
 
 struct ist_graph;
 struct ist_op;
@@ -57,6 +57,11 @@ ist_node *ist_ids(struct ist_graph *graph, const char *name, size_t rows);
 ist_node *ist_weight(struct ist_graph *graph, struct ist_weights *group, const char *name);
 /* An input whose gradient is wanted too. */
 ist_node *ist_variable(struct ist_graph *graph, const char *name, size_t rows, size_t cols);
+/* The same two of any shape, such as the pictures of a batch (N, C, H, W). */
+ist_node *ist_input_shaped(struct ist_graph *graph, const char *name, int n_dims,
+			   const size_t *dim);
+ist_node *ist_variable_shaped(struct ist_graph *graph, const char *name, int n_dims,
+			      const size_t *dim);
 
 /* Memory for all nodes, or the first mistake of the formulas. Without `training` there are no
  * gradients, and backward must not be called. */

@@ -1,4 +1,6 @@
 /* Sums, multiples and rearrangements. */
+#include <string.h>
+
 #include "core/tensor/kernels.h"
 #include "core/tensor/op.h"
 #include "core/tensor/ops.h"
@@ -165,4 +167,41 @@ const struct ist_op ist_op_transpose = {
 ist_node *ist_transpose(ist_node *x)
 {
 	return ist_apply(&ist_op_transpose, 1, &x, NULL, 0);
+}
+
+/* The shape asked for stands in arg. */
+static bool reshape_shape(ist_node *y)
+{
+	size_t size = 1;
+
+	y->n_dims = (int)y->arg[0];
+	for (int i = 0; i < y->n_dims; i++)
+		size *= y->dim[i] = (size_t)y->arg[1 + i];
+	return y->in[0]->ids == NULL && size == y->in[0]->size;
+}
+
+static void reshape_forward(ist_node *y)
+{
+	memcpy(y->value, y->in[0]->value, y->size * sizeof(*y->value));
+}
+
+static void reshape_backward(ist_node *y)
+{
+	ist_k_axpy(ist_gradient(y->in[0]), 1, y->gradient, y->size);
+}
+
+const struct ist_op ist_op_reshape = {
+    .name = "reshape",
+    .shape = reshape_shape,
+    .forward = reshape_forward,
+    .backward = reshape_backward,
+};
+
+ist_node *ist_reshape(ist_node *x, int n_dims, const size_t *dim)
+{
+	double arg[1 + IST_MAX_DIMS] = {n_dims};
+
+	for (int i = 0; i < n_dims; i++)
+		arg[1 + i] = (double)dim[i];
+	return ist_apply(&ist_op_reshape, 1, &x, arg, 1 + n_dims);
 }

@@ -30,6 +30,20 @@ ist_node *ist_unit(ist_node *x); /* each row over its length; a row of zeros sta
 /* Each row to mean 0 and variance 1 (+ 1e-5), then times gamma (cols) plus beta (cols). */
 ist_node *ist_layer_norm(ist_node *x, ist_node *gamma, ist_node *beta);
 
+/* Batch normalisation of x (N, C) or (N, C, H, W), gamma and beta (C): each channel to mean 0 and
+ * variance 1 (+ 1e-5) over the batch, then times gamma plus beta. */
+ist_node *ist_batch_norm(ist_node *x, ist_node *gamma, ist_node *beta);
+/* The same with statistics that are given, for a trained network. */
+ist_node *ist_batch_norm_fixed(ist_node *x, ist_node *gamma, ist_node *beta, ist_node *mean,
+			       ist_node *variance);
+/* After a forward pass of an ist_batch_norm: running statistics, by momentum (such as .1), towards
+ * the batch's. They belong to no optimiser: nothing gives them a gradient. */
+void ist_batch_norm_track(const ist_node *y, struct ist_weight *mean, struct ist_weight *variance,
+			  double momentum);
+
+/* Rearranging: the same numbers under another shape of as many. */
+ist_node *ist_reshape(ist_node *x, int n_dims, const size_t *dim);
+
 /* Gradients' traffic: reversal forwards x and passes back -l times the gradient, l an input of one
  * number; detach passes none. */
 ist_node *ist_grl(ist_node *x, ist_node *l);
@@ -62,8 +76,8 @@ extern const struct ist_op *const ist_ops[];
 /* The rows, each in its family's file. */
 extern const struct ist_op ist_op_linear, ist_op_matmul, ist_op_tanh, ist_op_relu, ist_op_add,
     ist_op_scale, ist_op_transpose, ist_op_softmax, ist_op_unit, ist_op_grl, ist_op_detach,
-    ist_op_sigmoid, ist_op_mul, ist_op_times, ist_op_layer_norm, ist_op_jsd, ist_op_info_nce,
-    ist_op_soft_triplet, ist_op_distance, ist_op_cross_entropy, ist_op_contrastive,
-    ist_op_frobenius;
+    ist_op_batch_norm, ist_op_batch_norm_fixed, ist_op_reshape, ist_op_sigmoid, ist_op_mul,
+    ist_op_times, ist_op_layer_norm, ist_op_jsd, ist_op_info_nce, ist_op_soft_triplet,
+    ist_op_distance, ist_op_cross_entropy, ist_op_contrastive, ist_op_frobenius;
 
 #endif

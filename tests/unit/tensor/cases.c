@@ -103,6 +103,11 @@ static double two_passes(const struct sizes *s)
 	return 2.0 * sizeof(ist_real) * (double)s->n * (double)s->m;
 }
 
+static double map_passes(const struct sizes *s)
+{
+	return 6 * two_passes(s);
+}
+
 static double three_passes(const struct sizes *s)
 {
 	return 1.5 * two_passes(s);
@@ -336,6 +341,94 @@ static void contrastive_ref(const ist_node *y, double *ret)
 	}
 }
 
+static ist_node *reshape_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_reshape(matrix(g, "x", s.n, 2 * s.m), 2, (size_t[]){2 * s.n, s.m});
+}
+
+static void reshape_ref(const ist_node *y, double *ret)
+{
+	for (size_t i = 0; i < y->size; i++)
+		ret[i] = (double)y->in[0]->value[i];
+}
+
+/* A map of m channels of 2 x 3 places. */
+static ist_node *map_of(struct ist_graph *g, const char *name, struct sizes s)
+{
+	return ist_variable_shaped(g, name, 4, (size_t[]){s.n, s.m, 2, 3});
+}
+
+static ist_node *batch_norm_matrix(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_batch_norm(matrix(g, "x", s.n, s.m), matrix(g, "gamma", 1, s.m),
+			      ist_weight(g, theta, "b"));
+}
+
+static ist_node *batch_norm_map(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_batch_norm(map_of(g, "x", s), ist_weight(g, theta, "b"),
+			      matrix(g, "beta", 1, s.m));
+}
+
+/* Number k of channel j: the places of the first row, then of the next. */
+static double of_channel(const ist_node *x, size_t j, size_t k)
+{
+	size_t places = x->size / (x->dim[0] * x->dim[1]);
+
+	return (double)x->value[(k / places * x->dim[1] + j) * places + k % places];
+}
+
+static void channel_ref(const ist_node *y, size_t j, double mean, double variance, double *ret)
+{
+	size_t n = y->size / y->dim[1], places = n / y->dim[0];
+
+	for (size_t k = 0; k < n; k++)
+		ret[(k / places * y->dim[1] + j) * places + k % places] =
+		    (double)y->in[1]->value[j] * (of_channel(y->in[0], j, k) - mean) /
+			sqrt(variance + 1e-5) +
+		    (double)y->in[2]->value[j];
+}
+
+static void batch_norm_ref(const ist_node *y, double *ret)
+{
+	size_t n = y->size / y->dim[1];
+
+	for (size_t j = 0; j < y->dim[1]; j++) {
+		double mean = 0, variance = 0;
+
+		for (size_t k = 0; k < n; k++)
+			mean += of_channel(y->in[0], j, k) / (double)n;
+		for (size_t k = 0; k < n; k++)
+			variance += pow(of_channel(y->in[0], j, k) - mean, 2) / (double)n;
+		channel_ref(y, j, mean, variance, ret);
+	}
+}
+
+/* Statistics by squares, so that the variance is none below 0. */
+static ist_node *batch_norm_fixed_matrix(struct ist_graph *g, struct ist_weights *theta,
+					 struct sizes s)
+{
+	ist_node *mean = ist_input(g, "mean", 1, s.m);
+
+	return ist_batch_norm_fixed(matrix(g, "x", s.n, s.m), matrix(g, "gamma", 1, s.m),
+				    ist_weight(g, theta, "b"), mean, ist_mul(mean, mean));
+}
+
+static ist_node *batch_norm_fixed_map(struct ist_graph *g, struct ist_weights *theta,
+				      struct sizes s)
+{
+	ist_node *mean = ist_input(g, "mean", 1, s.m);
+
+	return ist_batch_norm_fixed(map_of(g, "x", s), matrix(g, "gamma", 1, s.m),
+				    ist_weight(g, theta, "b"), mean, ist_mul(mean, mean));
+}
+
+static void batch_norm_fixed_ref(const ist_node *y, double *ret)
+{
+	for (size_t j = 0; j < y->dim[1]; j++)
+		channel_ref(y, j, (double)y->in[3]->value[j], (double)y->in[4]->value[j], ret);
+}
+
 /* Scores with L = 1, and with 3 locations an item. */
 static ist_node *jsd_global(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
 {
@@ -486,6 +579,12 @@ const struct op_case op_cases[] = {
     CASE(mul, "a square", mul_square, mul_ref, 1, NULL, two_passes),
     CASE(times, "plain", times_build, times_ref, 1, NULL, two_passes),
     CASE(layer_norm, "plain", layer_norm_build, layer_norm_ref, 1, NULL, two_passes),
+    CASE(reshape, "plain", reshape_build, reshape_ref, 1, NULL, two_passes),
+    CASE(batch_norm, "matrix", batch_norm_matrix, batch_norm_ref, 1, NULL, two_passes),
+    CASE(batch_norm, "map", batch_norm_map, batch_norm_ref, 1, NULL, map_passes),
+    CASE(batch_norm_fixed, "matrix", batch_norm_fixed_matrix, batch_norm_fixed_ref, 1, NULL,
+	 two_passes),
+    CASE(batch_norm_fixed, "map", batch_norm_fixed_map, batch_norm_fixed_ref, 1, NULL, map_passes),
     CASE(jsd, "global", jsd_global, jsd_ref, 1, NULL, square_pass),
     CASE(jsd, "three locations", jsd_local, jsd_ref, 1, NULL, square_pass),
     CASE(info_nce, "global", info_nce_global, info_nce_ref, 1, NULL, square_pass),

@@ -55,6 +55,14 @@ static void fill_leaves(const struct bed *bed, struct ist_rng *rng)
 	ist_weights_touch(bed->theta);
 }
 
+/* A map as a matrix, a row a picture. */
+static ist_node *flat(ist_node *y)
+{
+	if (y == NULL || y->n_dims != 4)
+		return y;
+	return ist_reshape(y, 2, (size_t[]){y->dim[0], y->size / y->dim[0]});
+}
+
 /* The root is r' y c for random r and c where y is a matrix: one number that weighs them all. */
 static void bed_init(struct bed *bed, const struct op_case *c, struct sizes s)
 {
@@ -68,11 +76,12 @@ static void bed_init(struct bed *bed, const struct op_case *c, struct sizes s)
 	ist_weights_add(bed->theta, "b", 1, &s.m, s.k);
 	ist_weights_allocate(bed->theta, true);
 	bed->graph = ist_graph_create();
-	bed->root = bed->y = c->build(bed->graph, bed->theta, s);
-	if (bed->y != NULL && bed->y->n_dims == 2) {
-		r = ist_input(bed->graph, "r", 1, bed->y->dim[0]);
-		col = ist_input(bed->graph, "c", bed->y->dim[1], 1);
-		bed->root = ist_matmul(ist_matmul(r, bed->y), col);
+	bed->y = c->build(bed->graph, bed->theta, s);
+	bed->root = flat(bed->y);
+	if (bed->root != NULL && bed->root->n_dims == 2) {
+		r = ist_input(bed->graph, "r", 1, bed->root->dim[0]);
+		col = ist_input(bed->graph, "c", bed->root->dim[1], 1);
+		bed->root = ist_matmul(ist_matmul(r, bed->root), col);
 	}
 	assert_ist_ok(ist_graph_compile(bed->graph, true, &err));
 	fill_leaves(bed, &rng);
@@ -142,7 +151,7 @@ static ist_real *results(const struct op_case *c, int threads, size_t *ret_n)
 	bed_init(&bed, c, large);
 	ist_graph_forward(bed.graph);
 	ist_graph_backward(bed.root);
-	all = ist_alloc(4 * large.n * large.n, sizeof(*all));
+	all = ist_alloc(24 * large.n * large.n, sizeof(*all));
 	memcpy(all, bed.y->value, bed.y->size * sizeof(*all));
 	n = bed.y->size;
 	for (int i = 0; i < bed.y->n_in; i++) {
