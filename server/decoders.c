@@ -221,16 +221,27 @@ static bool may_be_svg(const uint8_t *data, size_t len)
 	return at < len && data[at] == '<';
 }
 
+/* A square is of the side that was asked for. */
+static bool is_square(const struct ist_decode_request *request, const struct ist_decode_answer *a)
+{
+	uint32_t side = request->frame.side;
+
+	return a->out_width == side && a->out_height == side && a->len == (uint64_t)side * side * 3;
+}
+
 /* A scaled picture is never larger than its original, nor than was asked; pixels fill exactly their
  * measures. The products are of 32-bit numbers in 64 bits. */
 static bool sizes_fit(const struct ist_decoders *d, const struct ist_decode_request *request,
 		      const struct ist_decode_answer *a)
 {
 	uint64_t limit = d->options.max_pixels;
-	uint32_t side = request->side > 0 ? request->side : UINT32_MAX;
+	uint32_t side = request->frame.side > 0 ? request->frame.side : UINT32_MAX;
 
-	if (a->width == 0 || a->height == 0 || (uint64_t)a->width * a->height > limit ||
-	    a->out_width == 0 || a->out_height == 0 || a->out_width > a->width ||
+	if (a->width == 0 || a->height == 0 || (uint64_t)a->width * a->height > limit)
+		return false;
+	if (request->frame.geometry != IST_GEOMETRY_WHOLE)
+		return is_square(request, a);
+	if (a->out_width == 0 || a->out_height == 0 || a->out_width > a->width ||
 	    a->out_height > a->height || a->out_width > side || a->out_height > side)
 		return false;
 	if (request->want == IST_DECODE_PIXELS)
@@ -309,11 +320,11 @@ static enum ist_code check_input(struct ist_decoders *d, const void *data, size_
 
 /* From the bytes to a copy of what the child made of them; *ret_out is the caller's to free. */
 static enum ist_code run(struct ist_decoders *d, uint32_t want, const void *data, size_t len,
-			 uint32_t side, struct ist_decode_answer *answer, uint8_t **ret_out,
-			 struct ist_err *err)
+			 const struct ist_frame *frame, struct ist_decode_answer *answer,
+			 uint8_t **ret_out, struct ist_err *err)
 {
 	struct ist_decode_request request = {
-	    .magic = IST_DECODE_MAGIC, .want = want, .len = len, .side = side};
+	    .magic = IST_DECODE_MAGIC, .want = want, .len = len, .frame = *frame};
 	enum ist_code code = check_input(d, data, len, err);
 	bool svg = code == IST_OK && may_be_svg(data, len);
 	struct slot *slot;
@@ -333,18 +344,20 @@ static enum ist_code run(struct ist_decoders *d, uint32_t want, const void *data
 }
 
 enum ist_code ist_decoders_decode(struct ist_decoders *d, const void *data, size_t len,
-				  uint32_t side, struct ist_decoded *ret, struct ist_err *err)
+				  const struct ist_frame *frame, struct ist_decoded *ret,
+				  struct ist_err *err)
 {
 	struct ist_decode_answer answer;
 	uint8_t *rgb = NULL;
-	enum ist_code code = run(d, IST_DECODE_PIXELS, data, len, side, &answer, &rgb, err);
+	enum ist_code code = run(d, IST_DECODE_PIXELS, data, len, frame, &answer, &rgb, err);
 
 	if (code != IST_OK)
 		return code;
 	*ret = (struct ist_decoded){
 	    .width = answer.width,
 	    .height = answer.height,
-	    .pixels = {answer.out_width, answer.out_height, rgb},
+	    .pixels = {answer.out_width, answer.out_height, rgb,
+		       .framed = frame->geometry != IST_GEOMETRY_WHOLE},
 	    .owned = rgb,
 	};
 	snprintf(ret->type, sizeof(ret->type), "%s", known_type(answer.type));
@@ -361,9 +374,10 @@ enum ist_code ist_decoders_thumbnail(struct ist_decoders *d, const void *data, s
 				     uint32_t side, struct ist_buf *ret, const char **ret_type,
 				     struct ist_err *err)
 {
+	const struct ist_frame frame = {.geometry = IST_GEOMETRY_WHOLE, .side = side};
 	struct ist_decode_answer answer;
 	ist_autofree uint8_t *out = NULL;
-	enum ist_code code = run(d, IST_DECODE_THUMBNAIL, data, len, side, &answer, &out, err);
+	enum ist_code code = run(d, IST_DECODE_THUMBNAIL, data, len, &frame, &answer, &out, err);
 
 	if (code != IST_OK)
 		return code;

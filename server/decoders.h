@@ -32,13 +32,14 @@ void ist_decoders_destroy(struct ist_decoders *d);
 struct ist_decoded {
 	char type[32];		  /* "image/png", by content */
 	uint32_t width, height;	  /* of the original, orientation applied */
-	struct ist_pixels pixels; /* at most `side` on the longer side if side > 0; owns rgb */
+	struct ist_pixels pixels; /* in the frame; owns rgb */
 	uint8_t *owned;
 };
-/* IST_IMAGE_UNDECODABLE, IST_IMAGE_TOO_LARGE, IST_UNAVAILABLE. side 0: full size. */
+/* IST_IMAGE_UNDECODABLE, IST_IMAGE_TOO_LARGE, IST_UNAVAILABLE. The decoder makes the frame's square
+ * where it wants one. */
 IST_CHECKED enum ist_code ist_decoders_decode(struct ist_decoders *d, const void *data, size_t len,
-					      uint32_t side, struct ist_decoded *ret,
-					      struct ist_err *err);
+					      const struct ist_frame *frame,
+					      struct ist_decoded *ret, struct ist_err *err);
 void ist_decoded_finish(struct ist_decoded *decoded);
 /* A JPEG (or PNG if it has few colours) of at most `side` pixels on the longer side. */
 IST_CHECKED enum ist_code ist_decoders_thumbnail(struct ist_decoders *d, const void *data,

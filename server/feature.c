@@ -42,13 +42,15 @@ enum ist_code ist_feature_image(struct ist_worker *w, const struct ist_encoder_r
 				struct ist_picture *ret_picture, struct ist_err *err)
 {
 	const struct ist_encoder *encoder = NULL;
+	/* To learn what a picture is, a small one will do. */
+	static const struct ist_frame glance = {.geometry = IST_GEOMETRY_WHOLE, .side = 16};
 	struct ist_decoded decoded = {0};
 	enum ist_code code;
 
 	if (ret != NULL && find(w, ref, "picture", &encoder, err) != IST_OK)
 		return err->code;
 	code = ist_decoders_decode(w->daemon->decoders, data, len,
-				   encoder != NULL ? encoder->arch->side : 16, &decoded, err);
+				   encoder != NULL ? &encoder->frame : &glance, &decoded, err);
 	ist_metrics_count(code == IST_OK ? IST_COUNT_DECODED : IST_COUNT_DECODE_FAILED, 1);
 	if (code != IST_OK)
 		return code;

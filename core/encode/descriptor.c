@@ -36,8 +36,6 @@
 #define N_MASK (MASK_CELLS * MASK_CELLS)
 #define DIM (N_COLOURS + N_LAYOUT + N_EDGES + N_CONTOURS + N_MASK)
 
-#define WHITE 247	  /* at least this in all channels is white ground */
-#define MIN_WHITE_RIM 0.6 /* share of the rim that makes a picture a cut-out on white */
 #define GREY_CHROMA 0.04f /* below this a colour counts as grey, in Oklab */
 #define FULL_CHROMA 0.2f
 
@@ -103,28 +101,6 @@ static struct oklab to_oklab(const struct tables *t, const uint8_t *p)
 	};
 }
 
-/* JPEG's ringing around a cut-out reaches a few levels below 255. */
-static bool is_white(const uint8_t *p)
-{
-	return p[0] >= WHITE && p[1] >= WHITE && p[2] >= WHITE;
-}
-
-/* Whether most of the rim is white: a cut-out, a drawing, an icon. */
-static bool on_white(const struct ist_pixels *p)
-{
-	size_t white = 0, all = 0, last = p->height - 1;
-
-	for (size_t x = 0; x < p->width; x++, all += 2) {
-		white += is_white(p->rgb + x * 3);
-		white += is_white(p->rgb + (last * p->width + x) * 3);
-	}
-	for (size_t y = 0; y < p->height; y++, all += 2) {
-		white += is_white(p->rgb + y * p->width * 3);
-		white += is_white(p->rgb + (y * p->width + p->width - 1) * 3);
-	}
-	return (double)white >= MIN_WHITE_RIM * (double)all;
-}
-
 struct rect {
 	uint32_t left, top, width, height;
 };
@@ -136,7 +112,7 @@ static struct rect bounds(const struct ist_pixels *p)
 
 	for (uint32_t y = 0; y < p->height; y++) {
 		for (uint32_t x = 0; x < p->width; x++) {
-			if (is_white(p->rgb + ((size_t)y * p->width + x) * 3))
+			if (ist_is_white(p->rgb + ((size_t)y * p->width + x) * 3))
 				continue;
 			left = IST_MIN(left, x);
 			right = IST_MAX(right, x + 1);
@@ -185,7 +161,7 @@ static struct view make_view(const struct tables *t, const struct ist_pixels *pi
 	ist_fit(p.width, p.height, 2 * SIDE, &width, &height);
 	if (width != p.width || height != p.height)
 		p = scaled(&p, width, height, arena);
-	white = on_white(&p);
+	white = ist_pixels_on_white(&p);
 	if (white)
 		p = cut_out(&p, bounds(&p), arena);
 	p = scaled(&p, SIDE, SIDE, arena);
@@ -194,7 +170,7 @@ static struct view make_view(const struct tables *t, const struct ist_pixels *pi
 	v.mask = ist_arena_alloc(arena, SIDE * SIDE, sizeof(*v.mask));
 	for (size_t i = 0; i < SIDE * SIDE; i++) {
 		v.lab[i] = to_oklab(t, p.rgb + i * 3);
-		v.mask[i] = white && is_white(p.rgb + i * 3) ? 0 : 1;
+		v.mask[i] = white && ist_is_white(p.rgb + i * 3) ? 0 : 1;
 	}
 	return v;
 }
@@ -388,7 +364,7 @@ const struct ist_encoder_arch ist_encoder_descriptor = {
     .name = "descriptor",
     .title = "Colours, layout, edges, contours and outline of a picture",
     .dim = DIM,
-    .side = 2 * SIDE,
+    .frame = {.geometry = IST_GEOMETRY_WHOLE, .side = 2 * SIDE},
     .open = open_tables,
     .close = close_tables,
     .image = image,

@@ -156,7 +156,7 @@ enum ist_code ist_encoder_open(const char *name, const char *folder, struct ist_
 	encoder->arch = arch;
 	encoder->name = ist_strdup(name != NULL ? name : base_name(folder));
 	encoder->dim = arch->dim;
-	encoder->side = arch->side;
+	encoder->frame = arch->frame;
 	code = open_arch(encoder, folder, err);
 	if (code != IST_OK) {
 		ist_wrap(err, "encoder %s", name != NULL ? name : folder);
@@ -209,11 +209,37 @@ static enum ist_code check_feature(const struct ist_encoder *encoder, const floa
 			       encoder->name);
 }
 
+/* What the architecture gets: the picture as it is, or the square that the encoder wants, which
+ * the picture may be already. */
+static enum ist_code frame_pixels(const struct ist_encoder *encoder,
+				  struct ist_encoder_workspace *ws, const struct ist_pixels *pixels,
+				  struct ist_pixels *ret, struct ist_err *err)
+{
+	uint32_t side = encoder->frame.side;
+	uint8_t *rgb;
+
+	*ret = *pixels;
+	if (encoder->frame.geometry == IST_GEOMETRY_WHOLE)
+		return IST_OK;
+	if (pixels->framed && (pixels->width != side || pixels->height != side))
+		return ist_fail(err, IST_INVALID,
+				"encoder %s: a picture of %u x %u is framed for another encoder, "
+				"this one wants %u x %u",
+				encoder->name, pixels->width, pixels->height, side, side);
+	if (pixels->framed)
+		return IST_OK;
+	rgb = ist_arena_alloc(&ws->arena, (size_t)side * side, 3);
+	ist_frame_apply(&encoder->frame, pixels, rgb, &ws->arena);
+	*ret = (struct ist_pixels){side, side, rgb, .framed = true};
+	return IST_OK;
+}
+
 /* The arena is reset at the start and not at the end: what a call left stays readable to a
  * debugger, and an error path needs no tidying. */
 enum ist_code ist_encoder_image(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
 				const struct ist_pixels *pixels, float *ret, struct ist_err *err)
 {
+	struct ist_pixels square;
 	enum ist_code code;
 
 	if (encoder->arch->image == NULL)
@@ -221,7 +247,9 @@ enum ist_code ist_encoder_image(const struct ist_encoder *encoder, struct ist_en
 	if (pixels->width == 0 || pixels->height == 0)
 		return ist_fail(err, IST_INVALID, "the picture has no pixels");
 	ist_arena_reset(&ws->arena);
-	code = encoder->arch->image(encoder, ws, pixels, ret, err);
+	code = frame_pixels(encoder, ws, pixels, &square, err);
+	if (code == IST_OK)
+		code = encoder->arch->image(encoder, ws, &square, ret, err);
 	return code == IST_OK ? check_feature(encoder, ret, err) : code;
 }
 

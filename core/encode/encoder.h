@@ -17,12 +17,7 @@
 #include "core/base/error.h"
 #include "core/base/modality.h"
 #include "core/encode/folder.h"
-
-/* A decoded picture: 8-bit RGB, rows packed, alpha already laid on white, orientation applied. */
-struct ist_pixels {
-	uint32_t width, height;
-	const uint8_t *rgb; /* (height, width, 3) */
-};
+#include "core/encode/geometry.h"
 
 struct ist_encoder;
 struct ist_encoder_workspace; /* one a thread; grows to its largest use, then allocates nothing */
@@ -33,7 +28,7 @@ struct ist_encoder_arch {
 	bool needs_folder;
 	bool counts; /* the feature holds non-negative counts: identity weighs its columns by idf */
 	size_t dim;  /* of those that need no folder; 0 where the folder tells */
-	uint32_t side; /* of those that need no folder; see struct ist_encoder */
+	struct ist_frame frame; /* of those that need no folder */
 	/* Sets dim, state and what else the folder tells. `folder` (NULL for built-ins) is the
 	 * encoder's and outlives `close`, so its weights may be pointed to. */
 	enum ist_code (*open)(struct ist_encoder *encoder, struct ist_folder *folder,
@@ -53,11 +48,10 @@ bool ist_encoder_arch_takes(const struct ist_encoder_arch *arch, enum ist_modali
 
 struct ist_encoder {
 	const struct ist_encoder_arch *arch;
-	char *name; /* "descriptor", or the folder's own name */
-	size_t dim; /* width of its features */
-	uint32_t
-	    side;    /* pictures may be decoded down to this longer side; 0: full size is wanted */
-	void *state; /* the architecture's */
+	char *name;		   /* "descriptor", or the folder's own name */
+	size_t dim;		   /* width of its features */
+	struct ist_frame frame;	   /* what it wants of pictures; a caller may choose the geometry */
+	void *state;		   /* the architecture's */
 	struct ist_folder *folder; /* NULL for built-ins */
 	/* Equal where features are: over the files that were read, or a built-in's name and
 	 * this program's version. */
@@ -75,7 +69,8 @@ void ist_encoder_close(struct ist_encoder *encoder);
 struct ist_encoder_workspace *ist_encoder_workspace_create(void);
 void ist_encoder_workspace_destroy(struct ist_encoder_workspace *ws);
 
-/* ret: (dim). Never all zero: an empty picture or text still has a feature. */
+/* ret: (dim). Never all zero: an empty picture or text still has a feature. A picture that is not
+ * framed is brought into the encoder's frame first; architectures see it done. */
 IST_CHECKED enum ist_code ist_encoder_image(const struct ist_encoder *encoder,
 					    struct ist_encoder_workspace *ws,
 					    const struct ist_pixels *pixels, float *ret,

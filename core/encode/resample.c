@@ -1,7 +1,8 @@
 /*
  * Separable resampling. For every output pixel of an axis the taps that it reads and their weights
- * are computed once, in double, and rounded to fixed point; then each axis is one pass of integer
- * multiply-adds. Scaling down widens the filter by the scale, which is what removes aliasing.
+ * are computed once, in double, and rounded to fixed point; then each row of the picture is brought
+ * to its width and added to the rows of the result that it has a part in. Scaling down widens the
+ * filter by the scale, which is what removes aliasing.
  */
 #include "core/encode/resample.h"
 
@@ -51,8 +52,8 @@ struct taps {
 };
 
 /* Taps that would lie outside the picture are cut off, and the rest made to sum to 1 again. */
-static void fill_pixel(struct taps *taps, enum ist_filter filter, uint32_t i, uint32_t n_in,
-		       double scale)
+static void fill_pixel(struct taps *taps, enum ist_resample_filter filter, uint32_t i,
+		       uint32_t n_in, double scale)
 {
 	double spread = IST_MAX(scale, 1), support = filters[filter].support * spread;
 	double centre = (i + 0.5) * scale, sum = 0;
@@ -76,7 +77,7 @@ static void fill_pixel(struct taps *taps, enum ist_filter filter, uint32_t i, ui
 }
 
 /* All output pixels of one axis. The arena's memory is zeroed, so unused taps weigh nothing. */
-static struct taps make_taps(enum ist_filter filter, uint32_t n_in, uint32_t n_out,
+static struct taps make_taps(enum ist_resample_filter filter, uint32_t n_in, uint32_t n_out,
 			     struct ist_arena *arena)
 {
 	double scale = (double)n_in / n_out;
@@ -91,6 +92,10 @@ static struct taps make_taps(enum ist_filter filter, uint32_t n_in, uint32_t n_o
 	return taps;
 }
 
+/* Vectors of the compiler's: four lanes hold a pixel and whatever follows it. */
+typedef uint8_t bytes4 __attribute__((vector_size(4)));
+typedef int32_t ints4 __attribute__((vector_size(16)));
+
 /* The sum starts at one half, so the shift rounds; a cubic overshoots on both sides. */
 static inline uint8_t clip(int32_t sum)
 {
@@ -98,44 +103,120 @@ static inline uint8_t clip(int32_t sum)
 	return sum < 0 ? 0 : sum > 255 ? 255 : (uint8_t)sum;
 }
 
-/* One row: (width_in, 3) -> (n_out, 3) */
-static void across(const struct taps *taps, const uint8_t *in, uint32_t n_out, uint8_t *out)
+/* n pixels of one row from the `first` on; one byte past the row is read and counts for nothing. */
+static void across(const struct taps *taps, const uint8_t *row, uint32_t first, uint32_t n,
+		   uint8_t *out)
 {
-	for (uint32_t i = 0; i < n_out; i++, out += 3) {
-		const uint8_t *p = in + (size_t)taps->first[i] * 3;
+	for (uint32_t i = first; i < first + n; i++, out += 3) {
+		const uint8_t *p = row + (size_t)taps->first[i] * 3;
 		const int32_t *w = taps->weights + (size_t)i * taps->width;
-		int32_t r = 1 << (PRECISION - 1), g = r, b = r;
+		ints4 sum = {0};
 
+		sum += 1 << (PRECISION - 1);
 		for (uint32_t k = 0; k < taps->n[i]; k++, p += 3) {
-			r += w[k] * p[0];
-			g += w[k] * p[1];
-			b += w[k] * p[2];
+			bytes4 pixel;
+
+			memcpy(&pixel, p, sizeof(pixel));
+			sum += w[k] * __builtin_convertvector(pixel, ints4);
 		}
-		out[0] = clip(r);
-		out[1] = clip(g);
-		out[2] = clip(b);
+		for (int c = 0; c < 3; c++)
+			out[c] = clip(sum[c]);
 	}
 }
 
-/* All rows: (height_in, stride) -> (n_out, stride); `sums` is (stride) of scratch. Whole rows are
- * added up, tap after tap, which the compiler turns into vector code. */
-static void down(const struct taps *taps, const uint8_t *in, size_t stride, uint32_t n_out,
-		 uint8_t *out, int32_t *sums)
+/* What one window's passes share. */
+struct pass {
+	const struct ist_pixels *from;
+	const struct ist_window *window;
+	struct taps across, down; /* width 0: that side stays as it is */
+	uint8_t *line;		  /* (canvas_width, 3) and a byte: white, the picture's row in it */
+	uint8_t *narrow;	  /* (part_width, 3) */
+	int32_t *sums;		  /* (part_height, part_width, 3) */
+	size_t stride;		  /* of a row of the part */
+};
+
+/* Row y of the picture, brought to its width: (part_width, 3) */
+static void narrow_row(const struct pass *p, uint32_t y, uint8_t *out)
 {
-	for (uint32_t i = 0; i < n_out; i++, out += stride) {
-		const int32_t *w = taps->weights + (size_t)i * taps->width;
+	const struct ist_window *w = p->window;
+	size_t stride = (size_t)p->from->width * 3;
 
-		for (size_t x = 0; x < stride; x++)
-			sums[x] = 1 << (PRECISION - 1);
-		for (uint32_t k = 0; k < taps->n[i]; k++) {
-			const uint8_t *row = in + (taps->first[i] + k) * stride;
+	memcpy(p->line + (size_t)w->left * 3, p->from->rgb + y * stride, stride);
+	if (p->across.width > 0)
+		across(&p->across, p->line, w->x, w->part_width, out);
+	else
+		memcpy(out, p->line + (size_t)w->x * 3, p->stride);
+}
 
-			for (size_t x = 0; x < stride; x++)
-				sums[x] += w[k] * row[x];
-		}
-		for (size_t x = 0; x < stride; x++)
-			out[x] = clip(sums[x]);
+/* The rows that stay: those above and below the picture are white. */
+static void copy_rows(const struct pass *p, uint8_t *ret)
+{
+	const struct ist_window *w = p->window;
+
+	for (uint32_t i = 0; i < w->part_height; i++) {
+		uint32_t y = w->y + i;
+
+		if (y < w->top || y >= w->top + p->from->height)
+			memset(ret + i * p->stride, 255, p->stride);
+		else
+			narrow_row(p, y - w->top, ret + i * p->stride);
 	}
+}
+
+/* Sums begin with one half and with what the white above and below the picture adds to them. */
+static void start_sums(const struct pass *p)
+{
+	const struct ist_window *w = p->window;
+
+	for (uint32_t i = 0; i < w->part_height; i++) {
+		const int32_t *weights = p->down.weights + (size_t)(w->y + i) * p->down.width;
+		uint32_t first = p->down.first[w->y + i];
+		int32_t *sums = p->sums + i * p->stride, start = 1 << (PRECISION - 1);
+
+		for (uint32_t k = 0; k < p->down.n[w->y + i]; k++) {
+			if (first + k < w->top || first + k >= w->top + p->from->height)
+				start += 255 * weights[k];
+		}
+		for (size_t x = 0; x < p->stride; x++)
+			sums[x] = start;
+	}
+}
+
+/* Adds row y of the canvas to every row of the part that reads it; `*done` counts those that are
+ * behind. Rows are read once and in order, so nothing between the passes is kept. */
+static void add_row(const struct pass *p, uint32_t y, uint32_t *done)
+{
+	const struct ist_window *w = p->window;
+
+	for (uint32_t i = *done; i < w->part_height && p->down.first[w->y + i] <= y; i++) {
+		uint32_t k = y - p->down.first[w->y + i];
+		int32_t *restrict sums = p->sums + i * p->stride, weight;
+		const uint8_t *restrict row = p->narrow;
+
+		if (k >= p->down.n[w->y + i]) {
+			*done += i == *done;
+			continue;
+		}
+		weight = p->down.weights[(size_t)(w->y + i) * p->down.width + k];
+		for (size_t x = 0; x < p->stride; x++)
+			sums[x] += weight * row[x];
+	}
+}
+
+static void resize_rows(const struct pass *p, uint8_t *ret)
+{
+	const struct ist_window *w = p->window;
+	uint32_t last = w->y + w->part_height - 1, done = 0;
+	uint32_t from = IST_MAX(p->down.first[w->y], w->top);
+	uint32_t to = IST_MIN(p->down.first[last] + p->down.n[last], w->top + p->from->height);
+
+	start_sums(p);
+	for (uint32_t y = from; y < to; y++) {
+		narrow_row(p, y - w->top, p->narrow);
+		add_row(p, y, &done);
+	}
+	for (size_t i = 0; i < w->part_height * p->stride; i++)
+		ret[i] = clip(p->sums[i]);
 }
 
 void ist_fit(uint32_t width, uint32_t height, uint32_t side, uint32_t *ret_width,
@@ -152,28 +233,36 @@ void ist_fit(uint32_t width, uint32_t height, uint32_t side, uint32_t *ret_width
 }
 
 /* Sides that stay as they are cost no pass: a picture of the right size is copied. */
-void ist_resample(const struct ist_pixels *from, enum ist_filter filter, uint32_t width,
+void ist_resample_window(const struct ist_pixels *from, const struct ist_window *w,
+			 enum ist_resample_filter filter, uint8_t *ret, struct ist_arena *arena)
+{
+	struct pass p = {.from = from, .window = w, .stride = (size_t)w->part_width * 3};
+
+	p.line = ist_arena_alloc(arena, (size_t)w->canvas_width * 3 + 1, 1);
+	memset(p.line, 255, (size_t)w->canvas_width * 3);
+	if (w->width != w->canvas_width)
+		p.across = make_taps(filter, w->canvas_width, w->width, arena);
+	if (w->height == w->canvas_height) {
+		copy_rows(&p, ret);
+		return;
+	}
+	p.down = make_taps(filter, w->canvas_height, w->height, arena);
+	p.narrow = ist_arena_alloc(arena, p.stride, 1);
+	p.sums = ist_arena_alloc(arena, w->part_height * p.stride, sizeof(*p.sums));
+	resize_rows(&p, ret);
+}
+
+void ist_resample(const struct ist_pixels *from, enum ist_resample_filter filter, uint32_t width,
 		  uint32_t height, uint8_t *ret, struct ist_arena *arena)
 {
-	size_t stride = (size_t)width * 3;
-	const uint8_t *rows = from->rgb;
+	struct ist_window whole = {
+	    .canvas_width = from->width,
+	    .canvas_height = from->height,
+	    .width = width,
+	    .height = height,
+	    .part_width = width,
+	    .part_height = height,
+	};
 
-	if (width != from->width) {
-		struct taps taps = make_taps(filter, from->width, width, arena);
-		uint8_t *narrowed =
-		    height == from->height ? ret : ist_arena_alloc(arena, from->height, stride);
-
-		for (uint32_t y = 0; y < from->height; y++)
-			across(&taps, from->rgb + (size_t)y * from->width * 3, width,
-			       narrowed + y * stride);
-		rows = narrowed;
-	}
-	if (height != from->height) {
-		struct taps taps = make_taps(filter, from->height, height, arena);
-		int32_t *sums = ist_arena_alloc(arena, stride, sizeof(*sums));
-
-		down(&taps, rows, stride, height, ret, sums);
-	} else if (rows == from->rgb) {
-		memcpy(ret, rows, stride * height);
-	}
+	ist_resample_window(from, &whole, filter, ret, arena);
 }

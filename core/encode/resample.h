@@ -9,16 +9,28 @@
 #include <stdint.h>
 
 #include "core/base/arena.h"
-#include "core/encode/encoder.h"
-
-enum ist_filter { IST_FILTER_BOX, IST_FILTER_BILINEAR, IST_FILTER_BICUBIC, IST_N_FILTERS };
+#include "core/encode/geometry.h"
 
 /* The largest size of the same shape whose longer side is `side`; never larger than the picture. */
 void ist_fit(uint32_t width, uint32_t height, uint32_t side, uint32_t *ret_width,
 	     uint32_t *ret_height);
 
-/* ret: (height, width, 3). All four sides are at least 1. Scratch comes from `arena`. */
-void ist_resample(const struct ist_pixels *from, enum ist_filter filter, uint32_t width,
+/* A part of a resized canvas. All sides are at least 1, the picture lies inside the canvas and the
+ * part inside what the canvas becomes. */
+struct ist_window {
+	uint32_t canvas_width, canvas_height;	/* white, with the picture on it */
+	uint32_t left, top;			/* of the picture */
+	uint32_t width, height;			/* what the canvas is resized to */
+	uint32_t x, y, part_width, part_height; /* what is wanted of that */
+};
+
+/* ret: (part_height, part_width, 3). Scratch comes from `arena`; it depends on the part and on the
+ * canvas's sides, not on its area. */
+void ist_resample_window(const struct ist_pixels *from, const struct ist_window *window,
+			 enum ist_resample_filter filter, uint8_t *ret, struct ist_arena *arena);
+
+/* ret: (height, width, 3): the whole picture. */
+void ist_resample(const struct ist_pixels *from, enum ist_resample_filter filter, uint32_t width,
 		  uint32_t height, uint8_t *ret, struct ist_arena *arena);
 
 #endif

@@ -19,13 +19,14 @@
 struct ist_decoding {
 	const uint8_t *data; /* the file */
 	size_t len;
-	uint32_t side; /* wanted on the longer side; 0: all there is */
+	struct ist_frame frame; /* wanted */
 	uint64_t max_pixels;
 
 	uint32_t width, height;		/* as stored, before orientation */
 	uint32_t orientation;		/* EXIF's 1..8; 0 or 1: as it is */
 	uint32_t rgb_width, rgb_height; /* of rgb: smaller where the codec scaled already */
 	uint8_t *rgb;			/* (rgb_height, rgb_width, 3), malloc */
+	bool see_through;		/* some of it was transparent */
 
 	enum ist_decode_status status;
 	char error[160];
@@ -51,7 +52,15 @@ bool ist_decoding_alloc(struct ist_decoding *p, uint32_t width, uint32_t height)
 void *ist_decoding_scratch(struct ist_decoding *p, size_t n, size_t size);
 void ist_decoding_finish(struct ist_decoding *p);
 
-/* Turns rgb upright and makes it at most `side`; the order of both does not matter to a result. */
+/* What a codec that can decode to less than full size should still give: on the longer side, and on
+ * the shorter one. 0: all there is. A square is made from twice its size at least, so that its last
+ * step remains the resampler's. */
+struct ist_decoding_least {
+	uint32_t longer, shorter;
+};
+struct ist_decoding_least ist_decoding_least(const struct ist_decoding *p);
+
+/* Turns rgb upright; makes it what the frame wants. */
 bool ist_decoding_orient(struct ist_decoding *p);
 bool ist_decoding_fit(struct ist_decoding *p);
 
@@ -60,8 +69,8 @@ static inline uint8_t ist_on_white(uint32_t v, uint32_t a)
 {
 	return (uint8_t)((v * a + 255 * (255 - a) + 127) / 255);
 }
-/* n pixels of RGBA on white. */
-void ist_rgba_on_white(const uint8_t *rgba, size_t n, uint8_t *rgb);
+/* n pixels of RGBA on white, and whether one of them is not opaque. */
+void ist_decoding_on_white(struct ist_decoding *p, const uint8_t *rgba, size_t n, uint8_t *rgb);
 
 /* The orientation in a TIFF structure (EXIF's body); 1 where there is none or it is broken. */
 uint32_t ist_exif_orientation(const uint8_t *data, size_t len);

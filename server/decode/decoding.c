@@ -84,12 +84,16 @@ void ist_decoding_finish(struct ist_decoding *p)
 	p->rgb = NULL;
 }
 
-void ist_rgba_on_white(const uint8_t *rgba, size_t n, uint8_t *rgb)
+void ist_decoding_on_white(struct ist_decoding *p, const uint8_t *rgba, size_t n, uint8_t *rgb)
 {
+	uint8_t all = 255;
+
 	for (size_t i = 0; i < n; i++, rgba += 4, rgb += 3) {
+		all &= rgba[3];
 		for (int c = 0; c < 3; c++)
 			rgb[c] = ist_on_white(rgba[c], rgba[3]);
 	}
+	p->see_through |= all != 255;
 }
 
 /* Where the upright pixel (x, y) is stored: start + x * dx + y * dy, in pixels. */
@@ -155,33 +159,62 @@ bool ist_decoding_orient(struct ist_decoding *p)
 	return true;
 }
 
-bool ist_decoding_fit(struct ist_decoding *p)
+struct ist_decoding_least ist_decoding_least(const struct ist_decoding *p)
 {
-	struct ist_pixels from = {p->rgb_width, p->rgb_height, p->rgb};
-	struct ist_arena arena = {0};
-	uint32_t width, height;
-	uint8_t *small;
+	const struct ist_frame *f = &p->frame;
+	struct ist_decoding_least least = {2 * f->side, 0};
 
-	/* From the original's size, so that a codec that scaled on its own ends at the same. */
-	ist_fit(p->width, p->height, p->side, &width, &height);
-	if (width == p->rgb_width && height == p->rgb_height)
-		return true;
-	small = ist_decoding_scratch(p, (size_t)width * height, 3);
-	if (small == NULL)
-		return false;
-	ist_resample(&from, IST_FILTER_BILINEAR, width, height, small, &arena);
-	ist_arena_finish(&arena);
+	if (f->geometry == IST_GEOMETRY_WHOLE)
+		return (struct ist_decoding_least){f->side, 0};
+	if (f->geometry != IST_GEOMETRY_PAD)
+		least.shorter = 2 * f->short_side;
+	return least;
+}
+
+/* The result takes the place of rgb. */
+static void replace(struct ist_decoding *p, uint8_t *rgb, uint32_t width, uint32_t height)
+{
 	free(p->rgb);
-	p->rgb = small;
+	p->rgb = rgb;
 	p->rgb_width = width;
 	p->rgb_height = height;
+}
+
+/* From the original's size, so that a codec that scaled on its own ends at the same. */
+bool ist_decoding_fit(struct ist_decoding *p)
+{
+	struct ist_pixels from = {p->rgb_width, p->rgb_height, p->rgb,
+				  .see_through = p->see_through};
+	bool whole = p->frame.geometry == IST_GEOMETRY_WHOLE;
+	uint32_t width = p->frame.side, height = p->frame.side;
+	struct ist_arena arena = {0};
+	uint8_t *fitted;
+
+	if (whole)
+		ist_fit(p->width, p->height, p->frame.side, &width, &height);
+	if (whole && width == p->rgb_width && height == p->rgb_height)
+		return true;
+	fitted = ist_decoding_scratch(p, (size_t)width * height, 3);
+	if (fitted == NULL)
+		return false;
+	if (whole)
+		ist_resample(&from, IST_FILTER_BILINEAR, width, height, fitted, &arena);
+	else
+		ist_frame_apply(&p->frame, &from, fitted, &arena);
+	ist_arena_finish(&arena);
+	replace(p, fitted, width, height);
 	return true;
 }
 
-/* Scaling comes first: turning is then done on the small picture. */
+/* A whole picture is scaled first and turned when it is small. A square is made last: rounding in
+ * its offsets would show which way the picture lay. */
 static bool decode_upright(struct ist_decoding *p, const struct ist_codec *codec)
 {
-	return codec->decode(p) && ist_decoding_fit(p) && ist_decoding_orient(p);
+	if (!codec->decode(p))
+		return false;
+	if (p->frame.geometry == IST_GEOMETRY_WHOLE)
+		return ist_decoding_fit(p) && ist_decoding_orient(p);
+	return ist_decoding_orient(p) && ist_decoding_fit(p);
 }
 
 /* Puts the result into the shared memory and its measures into the answer. */
@@ -210,7 +243,7 @@ void ist_decode(const struct ist_decode_request *request, const uint8_t *data, b
 {
 	const struct ist_codec *codec = ist_codec_find(data, request->len, svg);
 	struct ist_decoding p = {
-	    .data = data, .len = request->len, .side = request->side, .max_pixels = max_pixels};
+	    .data = data, .len = request->len, .frame = request->frame, .max_pixels = max_pixels};
 
 	/* The whole struct is set: it goes to the daemon with every byte of padding. */
 	*answer = (struct ist_decode_answer){.magic = IST_DECODE_MAGIC};

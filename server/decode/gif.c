@@ -76,6 +76,7 @@ static void put_line(struct ist_decoding *p, const GifFileType *gif, size_t y,
 	for (size_t x = 0; y + top < p->height && x < (size_t)gif->Image.Width; x++) {
 		uint8_t *to = p->rgb + ((y + top) * p->width + x + left) * 3;
 
+		p->see_through |= line[x] == transparent;
 		if (x + left >= p->width || line[x] == transparent || line[x] >= map->ColorCount)
 			continue;
 		to[0] = map->Colors[line[x]].Red;

@@ -63,17 +63,19 @@ static void on_progress(j_common_ptr jpeg)
 }
 
 /*
- * The smallest of 1/8, 1/4, 1/2 and 1 that still is at least `side`. Scaling in the frequency
+ * The smallest of 1/8, 1/4, 1/2 and 1 that still is as large as is wanted. Scaling in the frequency
  * domain averages as well as a resampler does and skips most of the inverse transform: a photo at
  * 256 pixels takes a fifth of the time. The rest of the way is ist_decoding_fit's.
  */
 static void choose_scale(struct session *s)
 {
-	uint32_t w = s->jpeg.image_width, h = s->jpeg.image_height, longer = w > h ? w : h;
+	uint32_t w = s->jpeg.image_width, h = s->jpeg.image_height;
+	uint64_t longer = w > h ? w : h, shorter = w < h ? w : h;
+	struct ist_decoding_least least = ist_decoding_least(s->picture);
 	unsigned eighths = 8;
 
-	while (s->picture->side > 0 && eighths > 1 &&
-	       (uint64_t)longer * (eighths / 2) / 8 >= s->picture->side)
+	while (least.longer > 0 && eighths > 1 && longer * (eighths / 2) / 8 >= least.longer &&
+	       shorter * (eighths / 2) / 8 >= least.shorter)
 		eighths /= 2;
 	s->jpeg.scale_num = eighths;
 	s->jpeg.scale_denom = 8;

@@ -103,7 +103,7 @@ static bool read_rows(struct session *s, int channels)
 
 			png_read_row(s->png, row, NULL);
 			if (channels == 4 && pass == passes - 1)
-				ist_rgba_on_white(row, p->width, to);
+				ist_decoding_on_white(p, row, p->width, to);
 		}
 	}
 	return true;

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/encode/geometry.h"
+
 #define IST_DECODE_MAGIC 0x31445349u /* "ISD1" */
 #define IST_DECODE_SOCKET 3	     /* the child's end */
 #define IST_DECODE_MEMORY 4
@@ -32,9 +34,9 @@ enum ist_decode_want { IST_DECODE_PIXELS, IST_DECODE_THUMBNAIL };
 struct ist_decode_request {
 	uint32_t magic;
 	uint32_t want;
-	uint64_t len;  /* encoded bytes, at the start of the memory */
-	uint32_t side; /* longer side at most; 0: full size */
-	uint32_t unused;
+	uint64_t len; /* encoded bytes, at the start of the memory */
+	/* A thumbnail's has the geometry WHOLE and its side. */
+	struct ist_frame frame;
 };
 
 enum ist_decode_status { IST_DECODE_OK, IST_DECODE_BROKEN, IST_DECODE_TOO_LARGE };

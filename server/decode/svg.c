@@ -8,6 +8,7 @@
  */
 #include <ctype.h>
 #include <dlfcn.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -104,6 +105,7 @@ static void put_pixels(struct ist_decoding *p, const uint32_t *argb)
 	for (size_t i = 0, n = (size_t)p->rgb_width * p->rgb_height; i < n; i++, to += 3) {
 		uint32_t ground = 255 - (argb[i] >> 24);
 
+		p->see_through |= ground > 0;
 		for (int c = 0; c < 3; c++) {
 			uint32_t v = (argb[i] >> (16 - 8 * c) & 0xFF) + ground;
 
@@ -116,7 +118,10 @@ static void put_pixels(struct ist_decoding *p, const uint32_t *argb)
 static bool draw(struct ist_decoding *p, void *handle)
 {
 	double longer = p->width > p->height ? p->width : p->height;
-	double scale = p->side > 0 && longer > p->side ? p->side / longer : 1;
+	double shorter = p->width < p->height ? p->width : p->height;
+	struct ist_decoding_least least = ist_decoding_least(p);
+	double enough = fmax(least.longer / longer, least.shorter / shorter);
+	double scale = enough > 0 && enough < 1 ? enough : 1;
 	uint32_t width = (uint32_t)(p->width * scale + 0.5),
 		 height = (uint32_t)(p->height * scale + 0.5);
 	struct viewport viewport;

@@ -105,6 +105,7 @@ static void put_pixels(struct ist_decoding *p, const uint32_t *abgr)
 	for (size_t i = 0, n = (size_t)p->width * p->height; i < n; i++, to += 3) {
 		uint32_t ground = 255 - TIFFGetA(abgr[i]);
 
+		p->see_through |= ground > 0;
 		for (int c = 0; c < 3; c++) {
 			uint32_t v = (abgr[i] >> (8 * c) & 0xFF) + ground;
 

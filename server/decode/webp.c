@@ -39,7 +39,7 @@ static bool decode_whole(struct ist_decoding *p, const WebPIterator *frame)
 	else
 		good = ist_decoding_alloc(p, p->width, p->height);
 	if (good)
-		ist_rgba_on_white(rgba, (size_t)p->width * p->height, p->rgb);
+		ist_decoding_on_white(p, rgba, (size_t)p->width * p->height, p->rgb);
 	free(rgba);
 	return good;
 }
@@ -57,6 +57,7 @@ static bool decode_part(struct ist_decoding *p, const WebPIterator *frame)
 		p->status = part.status;
 		memcpy(p->error, part.error, sizeof(p->error));
 	} else if (ist_decoding_alloc(p, p->width, p->height)) {
+		p->see_through = true;
 		memset(p->rgb, 255, (size_t)p->width * p->height * 3);
 		for (size_t y = 0; y < h; y++)
 			memcpy(p->rgb + ((y + top) * p->width + left) * 3, part.rgb + y * w * 3,

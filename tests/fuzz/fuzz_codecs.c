@@ -26,7 +26,10 @@ static void decode(const uint8_t *data, size_t len, uint32_t side, uint32_t want
 {
 	static uint8_t out[MAX_PIXELS * 3 + 65536];
 	struct ist_decode_request request = {
-	    .magic = IST_DECODE_MAGIC, .want = want, .len = len, .side = side};
+	    .magic = IST_DECODE_MAGIC,
+	    .want = want,
+	    .len = len,
+	    .frame = {.geometry = IST_GEOMETRY_WHOLE, .side = side}};
 	struct ist_decode_answer answer;
 
 	ist_decode(&request, data, false, MAX_PIXELS, out, sizeof(out), &answer);

@@ -43,6 +43,7 @@ static void on_event(void *user, int level, const char *event, const char *text)
 /* Decodes one file; returns the milliseconds that took, or -1. */
 static double decode_file(struct ist_decoders *d, const char *path, uint32_t side)
 {
+	const struct ist_frame frame = {.geometry = IST_GEOMETRY_WHOLE, .side = side};
 	ist_auto(ist_buf_finish) struct ist_buf file = {0};
 	struct ist_decoded decoded = {0};
 	struct ist_err err = {0};
@@ -53,7 +54,7 @@ static double decode_file(struct ist_decoders *d, const char *path, uint32_t sid
 		return -1;
 	}
 	start = now_ms();
-	if (ist_decoders_decode(d, file.data, file.len, side, &decoded, &err) != IST_OK) {
+	if (ist_decoders_decode(d, file.data, file.len, &frame, &decoded, &err) != IST_OK) {
 		printf("%s: %s\n", path, err.text);
 		return -1;
 	}

@@ -33,7 +33,10 @@ static struct ist_decode_answer run(const struct fixture *f, const void *data, s
 				    uint32_t side, uint32_t want)
 {
 	struct ist_decode_request request = {
-	    .magic = IST_DECODE_MAGIC, .want = want, .len = len, .side = side};
+	    .magic = IST_DECODE_MAGIC,
+	    .want = want,
+	    .len = len,
+	    .frame = {.geometry = IST_GEOMETRY_WHOLE, .side = side}};
 	ist_autofree uint8_t *exact = malloc(len > 0 ? len : 1);
 	struct ist_decode_answer answer;
 

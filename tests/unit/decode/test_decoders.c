@@ -21,6 +21,9 @@
 
 #define PATIENCE_MS 60000
 
+static const struct ist_frame full = {.geometry = IST_GEOMETRY_WHOLE},
+			      small = {.geometry = IST_GEOMETRY_WHOLE, .side = 64};
+
 static atomic_int n_lost, n_started;
 static char started_text[256];
 
@@ -49,8 +52,8 @@ static void decode_all(struct ist_decoders *d, const struct fixture *all, size_t
 	for (size_t i = 0; i < n; i++) {
 		struct ist_decoded decoded = {0};
 		struct ist_err err = {0};
-		enum ist_code code =
-		    ist_decoders_decode(d, all[i].file.data, all[i].file.len, 0, &decoded, &err);
+		enum ist_code code = ist_decoders_decode(d, all[i].file.data, all[i].file.len,
+							 &full, &decoded, &err);
 
 		/* librsvg is optional. */
 		if (code != IST_OK && strstr(err.text, "librsvg") != NULL)
@@ -91,7 +94,7 @@ static void test_thumbnail(void **state)
 
 	assert_ist_ok(ist_decoders_thumbnail(d, f->file.data, f->file.len, 24, &buf, &type, &err));
 	assert_string_equal(type, "image/jpeg");
-	assert_ist_ok(ist_decoders_decode(d, buf.data, buf.len, 0, &decoded, &err));
+	assert_ist_ok(ist_decoders_decode(d, buf.data, buf.len, &full, &decoded, &err));
 	assert_string_equal(decoded.type, "image/jpeg");
 	assert_int_equal(decoded.width, 16);
 	assert_int_equal(decoded.height, 24);
@@ -111,16 +114,17 @@ static void test_bad_pictures(void **state)
 
 	for (size_t i = 0; i < n; i++) {
 		enum ist_code code = ist_decoders_decode(d, bombs[i].file.data, bombs[i].file.len,
-							 64, &decoded, &err);
+							 &small, &decoded, &err);
 
 		if (code != IST_IMAGE_TOO_LARGE && strstr(err.text, "librsvg") == NULL)
 			fail_msg("%s: %d %s", bombs[i].name, code, err.text);
 	}
-	assert_int_equal(ist_decoders_decode(d, "", 0, 0, &decoded, &err), IST_IMAGE_UNDECODABLE);
-	assert_int_equal(ist_decoders_decode(d, "hello", 5, 0, &decoded, &err),
+	assert_int_equal(ist_decoders_decode(d, "", 0, &full, &decoded, &err),
+			 IST_IMAGE_UNDECODABLE);
+	assert_int_equal(ist_decoders_decode(d, "hello", 5, &full, &decoded, &err),
 			 IST_IMAGE_UNDECODABLE);
 	assert_non_null(strstr(err.text, "known format"));
-	assert_int_equal(ist_decoders_decode(d, "x", (size_t)1 << 40, 0, &decoded, &err),
+	assert_int_equal(ist_decoders_decode(d, "x", (size_t)1 << 40, &full, &decoded, &err),
 			 IST_IMAGE_TOO_LARGE);
 	assert_int_equal(n_lost, 0);
 	ist_decoders_destroy(d);
@@ -162,11 +166,11 @@ static void test_missing_program(void **state)
 	struct ist_decoded decoded;
 	struct ist_err err;
 
-	assert_int_equal(ist_decoders_decode(d, "x", 1, 0, &decoded, &err), IST_UNAVAILABLE);
+	assert_int_equal(ist_decoders_decode(d, "x", 1, &full, &decoded, &err), IST_UNAVAILABLE);
 	assert_non_null(strstr(err.text, "/nowhere/isthmus-decode"));
 	ist_decoders_destroy(d);
 	d = pool("/bin/true", 1, PATIENCE_MS);
-	assert_int_equal(ist_decoders_decode(d, "x", 1, 0, &decoded, NULL), IST_UNAVAILABLE);
+	assert_int_equal(ist_decoders_decode(d, "x", 1, &full, &decoded, NULL), IST_UNAVAILABLE);
 	ist_decoders_destroy(d);
 }
 
@@ -176,9 +180,9 @@ static void assert_one_pays(struct ist_decoders *d, const char *picture)
 	struct ist_decoded decoded = {0};
 	struct ist_err err;
 
-	assert_int_equal(ist_decoders_decode(d, picture, strlen(picture), 0, &decoded, &err),
+	assert_int_equal(ist_decoders_decode(d, picture, strlen(picture), &full, &decoded, &err),
 			 IST_IMAGE_UNDECODABLE);
-	assert_ist_ok(ist_decoders_decode(d, "G", 1, 0, &decoded, &err));
+	assert_ist_ok(ist_decoders_decode(d, "G", 1, &full, &decoded, &err));
 	assert_memory_equal(decoded.pixels.rgb, "\1\2\3", 3);
 	ist_decoded_finish(&decoded);
 }
@@ -198,10 +202,12 @@ static void test_misbehaviour(void **state)
 	/* A long text is cut and cleaned, not a crime. */
 	assert_one_pays(d, "T");
 	assert_int_equal(n_lost, 3);
-	assert_int_equal(ist_decoders_decode(d, "T", 1, 0, &decoded, &err), IST_IMAGE_UNDECODABLE);
+	assert_int_equal(ist_decoders_decode(d, "T", 1, &full, &decoded, &err),
+			 IST_IMAGE_UNDECODABLE);
 	assert_int_equal(err.text[0], '?');
 	/* The same bytes are not tried again. */
-	assert_int_equal(ist_decoders_decode(d, "D", 1, 0, &decoded, &err), IST_IMAGE_UNDECODABLE);
+	assert_int_equal(ist_decoders_decode(d, "D", 1, &full, &decoded, &err),
+			 IST_IMAGE_UNDECODABLE);
 	assert_non_null(strstr(err.text, "not tried again"));
 	assert_int_equal(n_lost, 3);
 	ist_decoders_destroy(d);
@@ -213,12 +219,13 @@ static void test_timeout(void **state)
 	struct ist_decoded decoded = {0};
 	struct ist_err err;
 
-	assert_int_equal(ist_decoders_decode(d, "H", 1, 0, &decoded, &err), IST_IMAGE_UNDECODABLE);
+	assert_int_equal(ist_decoders_decode(d, "H", 1, &full, &decoded, &err),
+			 IST_IMAGE_UNDECODABLE);
 	assert_non_null(strstr(err.text, "too long"));
 	ist_decoders_destroy(d);
 	/* With time enough for the next one on a busy machine. */
 	d = pool(FAKE, 1, PATIENCE_MS);
-	assert_ist_ok(ist_decoders_decode(d, "G", 1, 0, &decoded, &err));
+	assert_ist_ok(ist_decoders_decode(d, "G", 1, &full, &decoded, &err));
 	ist_decoded_finish(&decoded);
 	ist_decoders_destroy(d);
 }
@@ -252,7 +259,7 @@ static void *decode_hanging(void *user)
 {
 	struct ist_decoded decoded;
 	struct ist_err err;
-	enum ist_code code = ist_decoders_decode(user, "H", 1, 0, &decoded, &err);
+	enum ist_code code = ist_decoders_decode(user, "H", 1, &full, &decoded, &err);
 
 	return (void *)(uintptr_t)code;
 }
@@ -273,7 +280,7 @@ static void test_killed_in_mid_picture(void **state)
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	pthread_join(thread, &code);
 	assert_int_equal((uintptr_t)code, IST_IMAGE_UNDECODABLE);
-	assert_ist_ok(ist_decoders_decode(d, "G", 1, 0, &decoded, &err));
+	assert_ist_ok(ist_decoders_decode(d, "G", 1, &full, &decoded, &err));
 	ist_decoded_finish(&decoded);
 	ist_decoders_destroy(d);
 }
@@ -292,7 +299,8 @@ static void test_killed_while_idle(void **state)
 		siginfo_t info;
 		pid_t pid;
 
-		assert_ist_ok(ist_decoders_decode(d, f->file.data, f->file.len, 0, &decoded, &err));
+		assert_ist_ok(
+		    ist_decoders_decode(d, f->file.data, f->file.len, &full, &decoded, &err));
 		ist_decoded_finish(&decoded);
 		pid = child_named("isthmus-decode");
 		assert_true(pid > 0);

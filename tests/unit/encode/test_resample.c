@@ -19,7 +19,7 @@ static uint8_t *noise(uint32_t width, uint32_t height)
 	return rgb;
 }
 
-static double weight(enum ist_filter filter, double x)
+static double weight(enum ist_resample_filter filter, double x)
 {
 	x = fabs(x);
 	if (filter == IST_FILTER_BOX)
@@ -32,8 +32,8 @@ static double weight(enum ist_filter filter, double x)
 }
 
 /* One axis, every input looked at for every output: (n_in) -> (n_out), of every `stride`th. */
-static void plain_axis(enum ist_filter filter, const double *in, uint32_t n_in, double *out,
-		       uint32_t n_out, size_t stride)
+static void plain_axis(enum ist_resample_filter filter, const double *in, uint32_t n_in,
+		       double *out, uint32_t n_out, size_t stride)
 {
 	double scale = (double)n_in / n_out, spread = scale > 1 ? scale : 1;
 
@@ -51,7 +51,7 @@ static void plain_axis(enum ist_filter filter, const double *in, uint32_t n_in, 
 	}
 }
 
-static void check_against_plain(enum ist_filter filter, uint32_t w_in, uint32_t h_in,
+static void check_against_plain(enum ist_resample_filter filter, uint32_t w_in, uint32_t h_in,
 				uint32_t w_out, uint32_t h_out)
 {
 	ist_autofree uint8_t *rgb = noise(w_in, h_in);
@@ -89,8 +89,8 @@ static void test_against_plain(void **state)
 
 	for (int filter = 0; filter < IST_N_FILTERS; filter++) {
 		for (size_t i = 0; i < IST_COUNT(sizes); i++)
-			check_against_plain((enum ist_filter)filter, sizes[i][0], sizes[i][1],
-					    sizes[i][2], sizes[i][3]);
+			check_against_plain((enum ist_resample_filter)filter, sizes[i][0],
+					    sizes[i][1], sizes[i][2], sizes[i][3]);
 	}
 }
 
@@ -103,7 +103,7 @@ static void test_flat_stays_flat(void **state)
 	for (int filter = 0; filter < IST_N_FILTERS; filter++) {
 		struct ist_arena arena = {0};
 
-		ist_resample(&from, (enum ist_filter)filter, 7, 90, small, &arena);
+		ist_resample(&from, (enum ist_resample_filter)filter, 7, 90, small, &arena);
 		for (size_t i = 0; i < sizeof(small); i++)
 			assert_int_equal(small[i], 77);
 		ist_arena_finish(&arena);
