@@ -101,7 +101,7 @@ enum ist_code ist_gate_compare(const struct ist_model *candidate, const struct i
 			direction[from] = (struct ist_differences){
 			    figures[from].n, figures[from].value[metric], figures[from].cluster};
 		found = ist_bootstrap_paired(direction, IST_N_MODALITIES,
-					     trials.direction[IST_IMAGE].n_items, SEED);
+					     trials.direction[IST_IMAGE].n_items, SEED, NULL);
 		decide(active, trials.by_label, &found, &gate);
 		*ret = gate;
 	}

@@ -83,16 +83,31 @@ static json_t *rounded(double x)
 	return json_real(round(x * 1e6) / 1e6);
 }
 
+json_t *ist_interval_json(const struct ist_interval *interval)
+{
+	return json_pack("{s:o, s:o, s:o}", "value", rounded(interval->value), "low",
+			 rounded(interval->low), "high", rounded(interval->high));
+}
+
 static json_t *intervals_json(const struct ist_interval interval[IST_N_METRICS])
 {
 	json_t *object = json_object();
 
 	for (int i = 0; i < IST_N_METRICS; i++)
-		json_object_set_new(
-		    object, ist_metric_names[i],
-		    json_pack("{s:o, s:o, s:o}", "value", rounded(interval[i].value), "low",
-			      rounded(interval[i].low), "high", rounded(interval[i].high)));
+		json_object_set_new(object, ist_metric_names[i], ist_interval_json(&interval[i]));
 	return object;
+}
+
+enum ist_code ist_figures_json(const struct ist_figures *figures,
+			       const struct ist_train_hooks *hooks, json_t **ret,
+			       struct ist_err *err)
+{
+	struct ist_interval interval[IST_N_METRICS];
+	enum ist_code code = ist_bootstrap_figures(figures, SEED, hooks, interval, err);
+
+	if (code == IST_OK)
+		*ret = intervals_json(interval);
+	return code;
 }
 
 /* Both directions of a model under its own similarity. */
@@ -105,15 +120,14 @@ static enum ist_code add_directions(const struct ist_trials *trials, const struc
 	for (int from = 0; from < IST_N_MODALITIES && code == IST_OK; from++) {
 		const struct ist_trial *trial = &trials->direction[from];
 		ist_auto(ist_figures_finish) struct ist_figures figures = {0};
-		struct ist_interval interval[IST_N_METRICS];
+		json_t *direction = NULL;
 
 		ist_figures_init(&figures, trial);
 		code = ist_measure(model, trials->pairs, trial, hooks, &figures, err);
 		if (code == IST_OK)
-			code = ist_bootstrap_figures(&figures, SEED, hooks, interval, err);
+			code = ist_figures_json(&figures, hooks, &direction, err);
 		if (code == IST_OK)
-			json_object_set_new(into, ist_direction_name(from),
-					    intervals_json(interval));
+			json_object_set_new(into, ist_direction_name(from), direction);
 	}
 	return code;
 }

@@ -26,6 +26,13 @@ IST_CHECKED enum ist_code ist_trials_figure(const struct ist_trials *trials,
 					    const struct ist_train_hooks *hooks, double *ret,
 					    struct ist_err *err);
 
+/* {"value", "low", "high"}, to six decimals. */
+json_t *ist_interval_json(const struct ist_interval *interval);
+/* Every metric of one direction with its interval: {"map_all": {…}, …}. */
+IST_CHECKED enum ist_code ist_figures_json(const struct ist_figures *figures,
+					   const struct ist_train_hooks *hooks, json_t **ret,
+					   struct ist_err *err);
+
 /* Adds "similarity", "image_to_text", "text_to_image" and "similarities" (the same weights under
  * every way to rank that the method has) to `into`. */
 IST_CHECKED enum ist_code ist_report_model(const struct ist_trials *trials,

@@ -110,6 +110,18 @@ enum ist_code ist_bootstrap_figures(const struct ist_figures *figures, uint64_t 
 	return IST_OK;
 }
 
+/* Two-sided: how often draws of the difference lie on the rarer side of 0. */
+static double p_of_no_difference(const double *draw, size_t n)
+{
+	size_t below = 0, above = 0;
+
+	for (size_t d = 0; d < n; d++) {
+		below += draw[d] <= 0;
+		above += draw[d] >= 0;
+	}
+	return fmin(1, 2 * (double)(IST_MIN(below, above) + 1) / (double)(n + 1));
+}
+
 /* Mean over directions of the weighted mean over queries; weight NULL: all 1. */
 static double mean_difference(const struct ist_differences *direction, size_t n_directions,
 			      const uint32_t *weight)
@@ -131,7 +143,8 @@ static double mean_difference(const struct ist_differences *direction, size_t n_
 }
 
 struct ist_interval ist_bootstrap_paired(const struct ist_differences *direction,
-					 size_t n_directions, size_t n_clusters, uint64_t seed)
+					 size_t n_directions, size_t n_clusters, uint64_t seed,
+					 double *ret_p)
 {
 	ist_autofree double *draws = ist_alloc(IST_DRAWS, sizeof(*draws));
 	ist_autofree uint8_t *seen = ist_alloc(n_clusters, 1);
@@ -146,6 +159,8 @@ struct ist_interval ist_bootstrap_paired(const struct ist_differences *direction
 		draw_clusters(seed, d, used, n_used, weight);
 		draws[d] = mean_difference(direction, n_directions, weight);
 	}
+	if (ret_p != NULL)
+		*ret_p = p_of_no_difference(draws, IST_DRAWS);
 	ret.low = ist_quantile(draws, IST_DRAWS, LOW);
 	ret.high = ist_quantile(draws, IST_DRAWS, HIGH);
 	return ret;
@@ -184,17 +199,13 @@ struct ist_interval ist_bootstrap_levels(const double *const *x, const size_t *n
 {
 	ist_autofree double *mean = ist_alloc(draws, sizeof(*mean));
 	struct ist_interval ret = {0};
-	size_t below = 0, above = 0;
 
 	for (size_t r = 0; r < n_runs; r++)
 		ret.value += mean_of(x[r], n[r]) / (double)n_runs;
-	for (size_t d = 0; d < draws; d++) {
+	for (size_t d = 0; d < draws; d++)
 		mean[d] = draw_levels(x, n, n_runs, seed, d);
-		below += mean[d] <= 0;
-		above += mean[d] >= 0;
-	}
 	if (ret_p != NULL)
-		*ret_p = fmin(1, 2 * (double)(IST_MIN(below, above) + 1) / (double)(draws + 1));
+		*ret_p = p_of_no_difference(mean, draws);
 	ret.low = ist_quantile(mean, draws, LOW);
 	ret.high = ist_quantile(mean, draws, HIGH);
 	return ret;

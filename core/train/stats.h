@@ -21,14 +21,16 @@ IST_CHECKED enum ist_code ist_bootstrap_figures(const struct ist_figures *figure
 						struct ist_err *err);
 
 /* Paired differences x (n) that come in n_clusters clusters (NULL: each its own), of one or two
- * directions; the figure is the mean over directions of the mean over queries. */
+ * directions; the figure is the mean over directions of the mean over queries. *ret_p (may be
+ * NULL): two-sided, of no difference. */
 struct ist_differences {
 	size_t n;
 	const double *x;
 	const uint32_t *cluster;
 };
 struct ist_interval ist_bootstrap_paired(const struct ist_differences *direction,
-					 size_t n_directions, size_t n_clusters, uint64_t seed);
+					 size_t n_directions, size_t n_clusters, uint64_t seed,
+					 double *ret_p);
 
 /* Two levels: runs (seeds or folds), then the queries within each run drawn. x[r] holds the paired
  * differences of run r. *ret_p (may be NULL): two-sided, of no difference. */

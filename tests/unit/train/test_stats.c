@@ -50,7 +50,7 @@ static void width_is_as_theory_says(void **state)
 	for (size_t i = 0; i < N; i++)
 		squares += (x[i] - sum / N) * (x[i] - sum / N);
 	sd = sqrt(squares / N);
-	found = ist_bootstrap_paired(&d, 1, N, 1);
+	found = ist_bootstrap_paired(&d, 1, N, 1, NULL);
 	near(found.value, sum / N, 1e-12);
 	near((found.high - found.low) / 2, 1.96 * sd / sqrt(N), 0.01);
 	near((found.high + found.low) / 2, sum / N, 0.01);
@@ -70,8 +70,8 @@ static void clusters_widen_the_interval(void **state)
 		alone[i] = i;
 		x[i] = x[i / 4];
 	}
-	wide = ist_bootstrap_paired(&clustered, 1, N, 1);
-	narrow = ist_bootstrap_paired(&single, 1, N, 1);
+	wide = ist_bootstrap_paired(&clustered, 1, N, 1, NULL);
+	narrow = ist_bootstrap_paired(&single, 1, N, 1, NULL);
 	near((wide.high - wide.low) / (narrow.high - narrow.low), 2, 0.25);
 }
 
@@ -80,7 +80,7 @@ static void directions_are_averaged(void **state)
 	const double a[2] = {1, 1}, b[4] = {3, 3, 3, 3};
 	const uint32_t ca[2] = {0, 1}, cb[4] = {0, 0, 1, 1};
 	const struct ist_differences d[2] = {{2, a, ca}, {4, b, cb}};
-	struct ist_interval found = ist_bootstrap_paired(d, 2, 2, 0);
+	struct ist_interval found = ist_bootstrap_paired(d, 2, 2, 0, NULL);
 
 	near(found.value, 2, 1e-12);
 	near(found.low, 2, 1e-12);
@@ -97,9 +97,9 @@ static void equal_seeds_give_equal_intervals(void **state)
 	draw(x, N, 0, "again");
 	for (uint32_t i = 0; i < N; i++)
 		cluster[i] = i;
-	a = ist_bootstrap_paired(&d, 1, N, 5);
-	b = ist_bootstrap_paired(&d, 1, N, 5);
-	c = ist_bootstrap_paired(&d, 1, N, 6);
+	a = ist_bootstrap_paired(&d, 1, N, 5, NULL);
+	b = ist_bootstrap_paired(&d, 1, N, 5, NULL);
+	c = ist_bootstrap_paired(&d, 1, N, 6, NULL);
 	assert_memory_equal(&a, &b, sizeof(a));
 	assert_true(a.low != c.low);
 }
