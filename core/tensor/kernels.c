@@ -104,6 +104,19 @@ CLONES void ist_k_relu_back(ist_real *dx, const ist_real *dy, const ist_real *y,
 		dx[i] += y[i] > 0 ? dy[i] : 0;
 }
 
+CLONES void ist_k_lrelu(ist_real *y, ist_real slope, const ist_real *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = x[i] > 0 ? x[i] : slope * x[i];
+}
+
+CLONES void ist_k_lrelu_back(ist_real *dx, ist_real slope, const ist_real *dy, const ist_real *y,
+			     size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dx[i] += y[i] > 0 ? dy[i] : slope * dy[i];
+}
+
 CLONES void ist_k_exp(ist_real *y, const ist_real *x, ist_real shift, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

@@ -16,6 +16,10 @@ void ist_k_relu(ist_real *y, const ist_real *x, size_t n);
 void ist_k_relu_back(ist_real *dx, const ist_real *dy, const ist_real *y, size_t n);
 void ist_k_sigmoid(ist_real *y, const ist_real *x, size_t n);
 void ist_k_sigmoid_back(ist_real *dx, const ist_real *dy, const ist_real *y, size_t n);
+/* x where x > 0, slope x elsewhere; backward from the result. */
+void ist_k_lrelu(ist_real *y, ist_real slope, const ist_real *x, size_t n);
+void ist_k_lrelu_back(ist_real *dx, ist_real slope, const ist_real *dy, const ist_real *y,
+		      size_t n);
 void ist_k_exp(ist_real *y, const ist_real *x, ist_real shift, size_t n); /* exp(x - shift) */
 void ist_k_add(ist_real *y, const ist_real *a, const ist_real *b, size_t n);
 void ist_k_multiply(ist_real *y, const ist_real *a, const ist_real *b, size_t n);     /* y = a b */

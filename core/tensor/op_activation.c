@@ -104,3 +104,36 @@ ist_node *ist_relu(ist_node *x)
 {
 	return ist_apply(&ist_op_relu, 1, &x, NULL, 0);
 }
+
+/* y = max(x, slope x); dx = dy where y > 0, slope dy elsewhere */
+static void lrelu_forward(ist_node *y)
+{
+	const ist_real *x = y->in[0]->value;
+
+#pragma omp parallel for schedule(static) if (y->size > IST_PARALLEL_MIN)
+	for (size_t at = 0; at < y->size; at += CHUNK)
+		ist_k_lrelu(y->value + at, (ist_real)y->arg[0], x + at,
+			    IST_MIN((size_t)CHUNK, y->size - at));
+}
+
+static void lrelu_backward(ist_node *y)
+{
+	ist_real *dx = ist_gradient(y->in[0]);
+
+#pragma omp parallel for schedule(static) if (y->size > IST_PARALLEL_MIN)
+	for (size_t at = 0; at < y->size; at += CHUNK)
+		ist_k_lrelu_back(dx + at, (ist_real)y->arg[0], y->gradient + at, y->value + at,
+				 IST_MIN((size_t)CHUNK, y->size - at));
+}
+
+const struct ist_op ist_op_lrelu = {
+    .name = "lrelu",
+    .shape = same_shape,
+    .forward = lrelu_forward,
+    .backward = lrelu_backward,
+};
+
+ist_node *ist_lrelu(ist_node *x, double slope)
+{
+	return ist_apply(&ist_op_lrelu, 1, &x, &slope, 1);
+}

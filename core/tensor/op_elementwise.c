@@ -205,3 +205,50 @@ ist_node *ist_reshape(ist_node *x, int n_dims, const size_t *dim)
 		arg[1 + i] = (double)dim[i];
 	return ist_apply(&ist_op_reshape, 1, &x, arg, 1 + n_dims);
 }
+
+static bool concat_shape(ist_node *y)
+{
+	const ist_node *a = y->in[0], *b = y->in[1];
+
+	return ist_is_matrix(a) && ist_is_matrix(b) && a->dim[0] == b->dim[0] &&
+	       ist_shape_matrix(y, a->dim[0], a->dim[1] + b->dim[1]);
+}
+
+static void concat_forward(ist_node *y)
+{
+	const ist_node *a = y->in[0], *b = y->in[1];
+
+	for (size_t i = 0; i < y->dim[0]; i++) {
+		ist_real *row = y->value + i * y->dim[1];
+
+		memcpy(row, a->value + i * a->dim[1], a->dim[1] * sizeof(*row));
+		memcpy(row + a->dim[1], b->value + i * b->dim[1], b->dim[1] * sizeof(*row));
+	}
+}
+
+/* Each input gets its columns. */
+static void concat_backward(ist_node *y)
+{
+	size_t first = 0;
+
+	for (int k = 0; k < 2; first += y->in[k++]->dim[1]) {
+		ist_node *x = y->in[k];
+		ist_real *dx = x->wants_gradient ? ist_gradient(x) : NULL;
+
+		for (size_t i = 0; i < y->dim[0] && dx != NULL; i++)
+			ist_k_axpy(dx + i * x->dim[1], 1, y->gradient + i * y->dim[1] + first,
+				   x->dim[1]);
+	}
+}
+
+const struct ist_op ist_op_concat = {
+    .name = "concat",
+    .shape = concat_shape,
+    .forward = concat_forward,
+    .backward = concat_backward,
+};
+
+ist_node *ist_concat(ist_node *a, ist_node *b)
+{
+	return ist_apply(&ist_op_concat, 2, (ist_node *[]){a, b}, NULL, 0);
+}

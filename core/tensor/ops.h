@@ -14,6 +14,7 @@ ist_node *ist_matmul(ist_node *a, ist_node *b);
 /* Activations, element by element. */
 ist_node *ist_tanh(ist_node *x);
 ist_node *ist_relu(ist_node *x);
+ist_node *ist_lrelu(ist_node *x, double slope); /* slope below 0; > 0 */
 ist_node *ist_sigmoid(ist_node *x);
 
 /* Elementwise and rearranging. */
@@ -41,6 +42,8 @@ ist_node *ist_batch_norm_fixed(ist_node *x, ist_node *gamma, ist_node *beta, ist
 void ist_batch_norm_track(const ist_node *y, struct ist_weight *mean, struct ist_weight *variance,
 			  double momentum);
 
+/* Columns side by side: (N, A), (N, B) -> (N, A + B). */
+ist_node *ist_concat(ist_node *a, ist_node *b);
 /* Rearranging: the same numbers under another shape of as many. */
 ist_node *ist_reshape(ist_node *x, int n_dims, const size_t *dim);
 
@@ -51,6 +54,7 @@ ist_node *ist_detach(ist_node *x);
 
 /* a (N, d), b (M, d) -> (N, M) of sqrt(|a_i - b_j|^2 + 1e-12), by direct differences. */
 ist_node *ist_distance(ist_node *a, ist_node *b);
+ist_node *ist_distance2(ist_node *a, ist_node *b); /* |a_i - b_j|^2 */
 
 /* Losses: one number. */
 /* -log softmax(x)[id], mean over the rows; ids below 0 are left out. */
@@ -68,6 +72,14 @@ ist_node *ist_info_nce(ist_node *u);
 /* q, t (N, d) stacked to 2 N vectors, each other's counterparts; negatives: ids (2 N k), of the
  * stack, k for each vector, below 0 for none. Mean of log(1 + e^(d_ap - d_an)), d squared. */
 ist_node *ist_soft_triplet(ist_node *q, ist_node *t, ist_node *negatives);
+/* -log sigmoid(x) for target 1, -log(1 - sigmoid(x)) for 0, mean over all elements. */
+ist_node *ist_bce(ist_node *x, double target);
+/* Mean over rows of |a_i - b_i|^2. */
+ist_node *ist_squared_error(ist_node *a, ist_node *b);
+/* Of distances d (N, M) at listed columns, pos (N) and neg (N k, -1: none), mean over rows:
+ * log(1 + sum_c e^((d_pos - d_neg,c) / tau)), or d_pos + lambda mean_c max(0, mu - d_neg,c). */
+ist_node *ist_tuplet(ist_node *d, ist_node *pos, ist_node *neg, double tau);
+ist_node *ist_tuplet_hinge(ist_node *d, ist_node *pos, ist_node *neg, double lambda, double mu);
 /* |w|_F, the root of the sum of squares. */
 ist_node *ist_frobenius(ist_node *w);
 
@@ -78,6 +90,8 @@ extern const struct ist_op ist_op_linear, ist_op_matmul, ist_op_tanh, ist_op_rel
     ist_op_scale, ist_op_transpose, ist_op_softmax, ist_op_unit, ist_op_grl, ist_op_detach,
     ist_op_batch_norm, ist_op_batch_norm_fixed, ist_op_reshape, ist_op_sigmoid, ist_op_mul,
     ist_op_times, ist_op_layer_norm, ist_op_jsd, ist_op_info_nce, ist_op_soft_triplet,
-    ist_op_distance, ist_op_cross_entropy, ist_op_contrastive, ist_op_frobenius;
+    ist_op_distance, ist_op_cross_entropy, ist_op_contrastive, ist_op_frobenius, ist_op_lrelu,
+    ist_op_concat, ist_op_distance2, ist_op_bce, ist_op_squared_error, ist_op_tuplet,
+    ist_op_tuplet_hinge;
 
 #endif

@@ -11,6 +11,7 @@
 #define L 0.7 /* the reversal's factor */
 #define LAMBDA 1.5
 #define MU 1.2
+#define TAU .6
 
 static double at(const ist_node *x, size_t i, size_t j)
 {
@@ -547,6 +548,125 @@ static double weight_pass(const struct sizes *s)
 	return (double)sizeof(ist_real) * (double)s->m * (double)s->k;
 }
 
+static ist_node *lrelu_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_lrelu(matrix(g, "x", s.n, s.m), .2);
+}
+
+static void lrelu_ref(const ist_node *y, double *ret)
+{
+	for (size_t i = 0; i < y->size; i++)
+		ret[i] = fmax((double)y->in[0]->value[i], .2 * (double)y->in[0]->value[i]);
+}
+
+static ist_node *concat_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_concat(matrix(g, "a", s.n, s.m), matrix(g, "b", s.n, s.k));
+}
+
+static void concat_ref(const ist_node *y, double *ret)
+{
+	const ist_node *a = y->in[0], *b = y->in[1];
+
+	for (size_t i = 0; i < y->dim[0]; i++)
+		for (size_t j = 0; j < y->dim[1]; j++)
+			ret[i * y->dim[1] + j] =
+			    j < a->dim[1] ? at(a, i, j) : at(b, i, j - a->dim[1]);
+}
+
+static ist_node *distance2_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_distance2(matrix(g, "a", s.n, s.k), matrix(g, "b", s.m, s.k));
+}
+
+static void distance2_ref(const ist_node *y, double *ret)
+{
+	distance_ref(y, ret);
+	for (size_t i = 0; i < y->size; i++)
+		ret[i] = ret[i] * ret[i] - 1e-12;
+}
+
+static ist_node *bce_real(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_bce(matrix(g, "x", s.n, s.m), 1);
+}
+
+static ist_node *bce_fake(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_bce(matrix(g, "x", s.n, s.m), 0);
+}
+
+static void bce_ref(const ist_node *y, double *ret)
+{
+	const ist_node *x = y->in[0];
+
+	ret[0] = 0;
+	for (size_t i = 0; i < x->size; i++) {
+		double p = 1 / (1 + exp(-(double)x->value[i]));
+
+		ret[0] -= log(y->arg[0] > 0 ? p : 1 - p) / (double)x->size;
+	}
+}
+
+static ist_node *squared_error_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_squared_error(matrix(g, "a", s.n, s.m), matrix(g, "b", s.n, s.m));
+}
+
+static void squared_error_ref(const ist_node *y, double *ret)
+{
+	const ist_node *a = y->in[0], *b = y->in[1];
+
+	ret[0] = 0;
+	for (size_t i = 0; i < a->size; i++)
+		ret[0] += pow((double)a->value[i] - (double)b->value[i], 2) / (double)a->dim[0];
+}
+
+static ist_node *tuplet_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_tuplet(matrix(g, "d", s.n, s.m), ist_ids(g, "pos", s.n),
+			  ist_ids(g, "neg", 4 * s.n), TAU);
+}
+
+static void tuplet_ref(const ist_node *y, double *ret)
+{
+	const ist_node *d = y->in[0], *pos = y->in[1], *neg = y->in[2];
+
+	ret[0] = 0;
+	for (size_t i = 0; i < d->dim[0]; i++) {
+		double sum = 1, near = at(d, i, (size_t)pos->ids[i]);
+
+		for (size_t c = 4 * i; c < 4 * i + 4; c++)
+			if (neg->ids[c] >= 0)
+				sum += exp((near - at(d, i, (size_t)neg->ids[c])) / TAU);
+		ret[0] += log(sum) / (double)d->dim[0];
+	}
+}
+
+static ist_node *tuplet_hinge_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_tuplet_hinge(matrix(g, "d", s.n, s.m), ist_ids(g, "pos", s.n),
+				ist_ids(g, "neg", 4 * s.n), LAMBDA, MU);
+}
+
+static void tuplet_hinge_ref(const ist_node *y, double *ret)
+{
+	const ist_node *d = y->in[0], *pos = y->in[1], *neg = y->in[2];
+
+	ret[0] = 0;
+	for (size_t i = 0; i < d->dim[0]; i++) {
+		double push = 0, n = 0;
+
+		for (size_t c = 4 * i; c < 4 * i + 4; c++) {
+			n += neg->ids[c] >= 0;
+			if (neg->ids[c] >= 0)
+				push += fmax(0, MU - at(d, i, (size_t)neg->ids[c]));
+		}
+		ret[0] += (at(d, i, (size_t)pos->ids[i]) + (n > 0 ? LAMBDA * push / n : 0)) /
+			  (double)d->dim[0];
+	}
+}
+
 #define CASE(op_, what_, build_, ref_, factor_, flops_, bytes_)                                    \
 	{                                                                                          \
 		.op = &ist_op_##op_, .what = what_, .build = build_, .reference = ref_,            \
@@ -592,5 +712,13 @@ const struct op_case op_cases[] = {
     CASE(soft_triplet, "plain", soft_triplet_build, soft_triplet_ref, 1, distance_flops, NULL),
     CASE(frobenius, "plain", frobenius_build, frobenius_ref, 1, NULL, one_pass),
     CASE(frobenius, "weight", frobenius_weight, frobenius_ref, 1, NULL, weight_pass),
+    CASE(lrelu, "plain", lrelu_build, lrelu_ref, 1, NULL, two_passes),
+    CASE(concat, "plain", concat_build, concat_ref, 1, NULL, two_passes),
+    CASE(distance2, "plain", distance2_build, distance2_ref, 1, distance_flops, NULL),
+    CASE(bce, "real", bce_real, bce_ref, 1, NULL, one_pass),
+    CASE(bce, "fake", bce_fake, bce_ref, 1, NULL, one_pass),
+    CASE(squared_error, "plain", squared_error_build, squared_error_ref, 1, NULL, two_passes),
+    CASE(tuplet, "plain", tuplet_build, tuplet_ref, 1, NULL, one_pass),
+    CASE(tuplet_hinge, "plain", tuplet_hinge_build, tuplet_hinge_ref, 1, NULL, one_pass),
 };
 const size_t n_op_cases = IST_COUNT(op_cases);

@@ -44,7 +44,8 @@ static void fill_leaves(const struct bed *bed, struct ist_rng *rng)
 		if (x->ids != NULL) {
 			for (size_t k = 0; k < x->dim[0]; k++)
 				x->ids[k] = (int32_t)ist_rng_below(rng, 3);
-			if (bed->y->op == &ist_op_cross_entropy)
+			if (bed->y->op == &ist_op_cross_entropy ||
+			    (i == 2 && bed->y->op != &ist_op_soft_triplet))
 				x->ids[1] = -1;
 		} else {
 			fill(x->value, x->size, rng);
