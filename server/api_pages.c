@@ -1,54 +1,90 @@
 /*
- * The few pages that are no API: the start page, the contract, and a page of the contract. They
- * are bytes in the program; openapi.yaml is embedded when it is built.
+ * What is no API: the web page, the files that it names, and the contract. All are bytes in the
+ * program. The page's files are packed when it is built; who takes neither coding gets them
+ * unpacked.
  */
 #include "server/api.h"
 
 #include <string.h>
+#include <zlib.h>
 
 #include "core/base/hash.h"
+#include "core/base/memory.h"
+#include "server/http_coding.h"
 #include "server/openapi_bytes.h"
+#include "server/ui.h"
 
-static void put_page(struct ist_request *rq, struct ist_reply *re, const char *title,
-		     const char *body)
+/* Pictures that a visitor is about to add are shown from blobs of the page's own making. */
+#define POLICY                                                                                     \
+	"default-src 'self'; img-src 'self' blob:; base-uri 'none'; object-src 'none'; "           \
+	"form-action 'none'; frame-ancestors 'none'"
+
+static enum ist_code unpack(const struct ist_ui_file *file, struct ist_buf *body,
+			    struct ist_err *err)
 {
-	ist_buf_printf(&re->body,
-		       "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-		       "<meta name=\"viewport\" content=\"width=device-width\">\n"
-		       "<title>%s</title>\n<body>\n<h1>%s</h1>\n",
-		       title, title);
-	ist_buf_puts(&re->body, body);
+	z_stream z = {.next_in = (Bytef *)file->gzip.data, .avail_in = (uInt)file->gzip.len};
+	int done;
+
+	ist_buf_reserve(body, file->len + 1);
+	z.next_out = (Bytef *)body->data;
+	z.avail_out = (uInt)file->len;
+	if (inflateInit2(&z, 15 + 16) != Z_OK) /* 16 asks for gzip's own frame */
+		return ist_fail(err, IST_INTERNAL, "zlib does not start");
+	done = inflate(&z, Z_FINISH);
+	inflateEnd(&z);
+	if (done != Z_STREAM_END)
+		return ist_fail(err, IST_INTERNAL, "%s is damaged", file->name);
+	body->len = file->len;
+	return IST_OK;
+}
+
+/* One of the page's files; `keep` says how long a browser may use it unasked. */
+static enum ist_code put_file(struct ist_request *rq, struct ist_reply *re,
+			      const struct ist_ui_file *file, const char *keep, struct ist_err *err)
+{
+	const char *accept = ist_request_header(rq, "Accept-Encoding");
+	const struct {
+		const char *name;
+		const struct ist_ui_bytes *bytes;
+	} packed[] = {{"br", &file->brotli}, {"gzip", &file->gzip}};
+	enum ist_code code = IST_OK;
+
+	re->content_type = file->type;
+	ist_reply_header(rq, re, "Content-Security-Policy", POLICY);
+	ist_reply_header(rq, re, "Referrer-Policy", "no-referrer");
+	ist_reply_header(rq, re, "Cache-Control", "%s", keep);
+	if (ist_reply_etag(rq, re, file->etag))
+		return IST_OK;
+	for (size_t i = 0; i < IST_COUNT(packed); i++)
+		if (re->body.len == 0 && ist_coding_is_taken(accept, packed[i].name)) {
+			ist_buf_put(&re->body, packed[i].bytes->data, packed[i].bytes->len);
+			ist_reply_header(rq, re, "Content-Encoding", "%s", packed[i].name);
+		}
+	if (re->body.len == 0)
+		code = unpack(file, &re->body, err);
 	re->status = 200;
-	re->content_type = "text/html; charset=utf-8";
-	ist_reply_header(rq, re, "Content-Security-Policy", "default-src 'self'; base-uri 'none'");
+	return code;
 }
 
 enum ist_code ist_api_get_page(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)
 {
-	put_page(
-	    rq, re, "Isthmus",
-	    "<p>Learns a common space for images and text from your own pairs, and serves search "
-	    "in "
-	    "it.</p>\n<ul>\n<li><a href=\"/v1/collections\">Collections</a></li>\n"
-	    "<li><a href=\"/v1/jobs\">Jobs</a></li>\n<li><a href=\"/v1/methods\">Methods</a></li>\n"
-	    "<li><a href=\"/v1/info\">About this server</a></li>\n"
-	    "<li><a href=\"/docs\">The API</a></li>\n<li><a href=\"/metrics\">Metrics</a></li>\n"
-	    "</ul>\n");
-	return IST_OK;
+	return put_file(rq, re, &ist_ui_files[0], "no-cache", err);
 }
 
 enum ist_code ist_api_get_docs(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)
 {
-	put_page(
-	    rq, re, "The API of Isthmus",
-	    "<p>The full contract is <a href=\"/openapi.yaml\">openapi.yaml</a> (OpenAPI 3.1, with "
-	    "examples).</p>\n<table>\n<tr><th>Method</th><th>Path</th><th>Operation</th></tr>\n");
-	for (size_t i = 0; i < ist_n_routes; i++)
-		ist_buf_printf(
-		    &re->body, "<tr><td>%s</td><td><code>%s</code></td><td>%s</td></tr>\n",
-		    ist_routes[i].method, ist_routes[i].pattern, ist_routes[i].operation);
-	ist_buf_puts(&re->body, "</table>\n");
-	return IST_OK;
+	return ist_api_get_page(rq, re, err);
+}
+
+enum ist_code ist_api_get_ui_file(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)
+{
+	for (size_t i = 1; i < ist_n_ui_files; i++)
+		if (strcmp(rq->segment[0], ist_ui_files[i].name) == 0)
+			return put_file(rq, re, &ist_ui_files[i],
+					"public, max-age=31536000, immutable", err);
+	return ist_fail(err, IST_NOT_FOUND,
+			"the page has no such file; was it loaded before an "
+			"update of the server?");
 }
 
 enum ist_code ist_api_get_openapi(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)

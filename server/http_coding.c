@@ -26,23 +26,28 @@ static bool takes(const char *member, size_t len, const char *name)
 	return q == NULL || strtod(q + 2, NULL) > 0;
 }
 
-enum ist_coding ist_coding_choose(const char *accept)
+bool ist_coding_is_taken(const char *accept, const char *name)
 {
-	enum ist_coding best = IST_CODING_NONE;
+	bool taken = false;
 
-	while (accept != NULL && *accept != '\0') {
+	while (accept != NULL && *accept != '\0' && !taken) {
 		size_t len;
 
 		accept += strspn(accept, " \t,");
 		len = strcspn(accept, ",");
-		if (takes(accept, len, "zstd"))
-			best = IST_CODING_ZSTD;
-		else if (best == IST_CODING_NONE &&
-			 (takes(accept, len, "gzip") || takes(accept, len, "*")))
-			best = IST_CODING_GZIP;
+		taken = takes(accept, len, name);
 		accept += len;
 	}
-	return best;
+	return taken;
+}
+
+enum ist_coding ist_coding_choose(const char *accept)
+{
+	if (ist_coding_is_taken(accept, "zstd"))
+		return IST_CODING_ZSTD;
+	return ist_coding_is_taken(accept, "gzip") || ist_coding_is_taken(accept, "*")
+		   ? IST_CODING_GZIP
+		   : IST_CODING_NONE;
 }
 
 static size_t gzip(const struct ist_buf *body, char *out, size_t cap)

@@ -9,6 +9,8 @@
 enum ist_coding { IST_CODING_NONE, IST_CODING_GZIP, IST_CODING_ZSTD };
 extern const char *const ist_coding_names[];
 
+/* Whether an Accept-Encoding header (NULL: none) takes the coding of that name. */
+bool ist_coding_is_taken(const char *accept, const char *name);
 /* The best that an Accept-Encoding header (NULL: none) takes. */
 enum ist_coding ist_coding_choose(const char *accept);
 /* Replaces the body by its coded form; false, with the body as it was, where that is not at least

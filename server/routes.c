@@ -19,6 +19,7 @@ static const char *const export[] = {"images", "filter", NULL};
 const struct ist_route ist_routes[] = {
     {"GET", "/", "getPage", .handle = ist_api_get_page, .inline_ok = true},
     {"GET", "/docs", "getDocs", .handle = ist_api_get_docs, .inline_ok = true},
+    {"GET", "/ui/{name}", "getUiFile", .handle = ist_api_get_ui_file, .inline_ok = true},
     {"GET", "/openapi.yaml", "getOpenapi", .handle = ist_api_get_openapi, .inline_ok = true},
     {"GET", "/healthz", "getHealth", .handle = ist_api_get_health, .inline_ok = true},
     {"GET", "/livez", "getLive", .handle = ist_api_get_live, .inline_ok = true},

@@ -1,0 +1,123 @@
+/* The frame of the page: head, the way to the views, what concerns all of them, the view. */
+import { busy, getAll, gone } from './api.js';
+import { useValue } from './observable.js';
+import { Icon } from './parts/icons.jsx';
+import { Toasts } from './parts/toast.jsx';
+import { go, href, useRoute } from './router.js';
+import { useEvery, useLoad } from './use.js';
+import { useEffect, useState } from 'preact/hooks';
+import { Search } from './views/search.jsx';
+import { Welcome } from './views/welcome.jsx';
+
+const VIEWS = {
+  search: { title: 'Search', view: Search, tab: true },
+};
+
+const REMEMBERED = 'isthmus.collection';
+
+/* The collection of the address, else the one that was looked at last, else the first. */
+function choose(route, collections) {
+  if (route.collection) return route.collection;
+  const names = collections?.map((c) => c.name) || [];
+  const before = localStorage.getItem(REMEMBERED);
+  return names.includes(before) ? before : names[0] || '';
+}
+
+function GoneBanner() {
+  const state = useValue(gone);
+  const [, tick] = useState(0);
+  useEvery(state ? 500 : null, () => tick((n) => n + 1));
+  if (!state) return null;
+  const left = Math.max(0, Math.ceil((state.next - Date.now()) / 1000));
+  return (
+    <div class="banner bad" role="alert">
+      <Icon name="warning" />
+      <span>The server does not answer. </span>
+      <span aria-hidden="true">{left > 0 ? `Asking again in ${left} s…` : 'Asking again…'}</span>
+    </div>
+  );
+}
+
+function BusyBanner() {
+  const n = useValue(busy);
+  const state = useValue(gone);
+  if (n === 0 || state) return null;
+  return (
+    <div class="banner" role="status">
+      <span class="dots" aria-hidden="true" />
+      <span>The server is busy; the page waits and asks again.</span>
+    </div>
+  );
+}
+
+function Head({ route, collection, collections }) {
+  const names = collections?.map((c) => c.name) || [];
+  if (collection && !names.includes(collection)) names.unshift(collection);
+  const view = VIEWS[route.view] ? route.view : 'search';
+  return (
+    <header class="head">
+      <a class="brand" href="#/"><Mark /> <span>Isthmus</span></a>
+      {names.length > 0 && (
+        <label class="which">
+          <span class="hidden">Collection</span>
+          <select value={collection} onChange={(event) =>
+            go(href(VIEWS[view].tab ? view : 'search', event.target.value))}>
+            {names.map((name) => <option key={name}>{name}</option>)}
+          </select>
+        </label>
+      )}
+      <nav aria-label="Views">
+        {Object.entries(VIEWS).filter(([, row]) => row.tab).map(([name, row]) => (
+          <a key={name} href={href(name, collection)} class="tab"
+            aria-current={view === name ? 'page' : undefined}>
+            <Icon name={name} /> <span>{row.title}</span>
+          </a>
+        ))}
+      </nav>
+      <a class="tab docs" href="/docs"><Icon name="docs" /> <span>API</span></a>
+    </header>
+  );
+}
+
+function Mark() {
+  return (
+    <svg class="mark" viewBox="0 0 32 32" width="26" height="26" aria-hidden="true">
+      <circle cx="9" cy="9.500" r="6.500" /><circle cx="23" cy="22.500" r="6.500" />
+      <path d="M13 11c2 4 4 3 7 6M12 13c2 4 4 5 6 8" fill="none" stroke="currentColor"
+        stroke-width="2.500" />
+    </svg>
+  );
+}
+
+export function App() {
+  const route = useRoute();
+  const list = useLoad('collections', (signal) => getAll('/v1/collections', 'collections',
+    { signal }));
+  const collection = choose(route, list.data);
+  useEffect(() => {
+    if (route.collection) localStorage.setItem(REMEMBERED, route.collection);
+  }, [route.collection]);
+  const known = VIEWS[route.view];
+  const nothing = list.data?.length === 0 && !route.collection;
+  const View = known && !(nothing && known.needs !== false) ? known.view : null;
+  const waiting = !collection && !list.data;
+  return (
+    <>
+      <a class="skip" href="#view" onClick={(event) => {
+        event.preventDefault();
+        document.getElementById('view').focus();
+      }}>Skip to the view</a>
+      <Head route={route} collection={collection} collections={list.data} />
+      <GoneBanner />
+      <BusyBanner />
+      <main id="view" tabIndex={-1}>
+        {waiting ? null : View
+          ? <View key={`${route.view}/${collection}`} route={route} collection={collection}
+            collections={list} />
+          : nothing ? <Welcome collections={list} />
+            : <Search key={collection} route={route} collection={collection} collections={list} />}
+      </main>
+      <Toasts />
+    </>
+  );
+}

@@ -1,0 +1,52 @@
+/* Hooks that views share. */
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { epoch } from './api.js';
+import { useValue } from './observable.js';
+
+/*
+ * What `load(signal)` gives, read again when `key` changes, when the server is back, and on
+ * reload(). The old data stay while the new come, so that nothing jumps; `key` null loads nothing.
+ */
+export function useLoad(key, load) {
+  const [state, setState] = useState({ key: undefined, data: null, error: null, loading: true });
+  const [round, setRound] = useState(0);
+  const era = useValue(epoch);
+  const latest = useRef(load);
+  latest.current = load;
+  useEffect(() => {
+    if (key === null) {
+      setState({ key, data: null, error: null, loading: false });
+      return undefined;
+    }
+    const abort = new AbortController();
+    setState((old) => ({ key, data: old.key === key ? old.data : null, error: null,
+      loading: true }));
+    latest.current(abort.signal).then(
+      (data) => !abort.signal.aborted && setState({ key, data, error: null, loading: false }),
+      (error) => !abort.signal.aborted && setState((old) => ({ key, data: old.data, error,
+        loading: false })),
+    );
+    return () => abort.abort();
+  }, [key, round, era]);
+  const reload = useCallback(() => setRound((n) => n + 1), []);
+  const current = state.key === key;
+  return { data: current ? state.data : null, error: current ? state.error : null,
+    loading: key !== null && (!current || state.loading), reload };
+}
+
+/* Runs `tick` every `ms` while the page is looked at; null stops it. */
+export function useEvery(ms, tick) {
+  const latest = useRef(tick);
+  latest.current = tick;
+  useEffect(() => {
+    if (ms === null) return undefined;
+    const timer = setInterval(() => document.hidden || latest.current(), ms);
+    return () => clearInterval(timer);
+  }, [ms]);
+}
+
+export function useTitle(title) {
+  useEffect(() => {
+    document.title = title ? `${title} · Isthmus` : 'Isthmus';
+  }, [title]);
+}
