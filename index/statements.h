@@ -89,6 +89,18 @@
 	X(FIELD_ADD, "INSERT INTO fields (collection, path) VALUES (?1, ?2)")                      \
 	X(FACT_ADD, "INSERT OR IGNORE INTO facts (field, row, value) VALUES (?1, ?2, ?3)")         \
 	X(FACT_REMOVE, "DELETE FROM facts WHERE field = ?1 AND value = ?3 AND row = ?2")           \
+	X(FIELDS_OF,                                                                               \
+	  "SELECT id, path FROM fields WHERE collection = ?1 ORDER BY path LIMIT ?2")              \
+	X(FACET_ITEMS,                                                                             \
+	  "SELECT COUNT(DISTINCT row) FROM facts WHERE field = ?1")                                \
+	X(FACET_VALUES,                                                                            \
+	  "SELECT value, COUNT(*) FROM facts WHERE field = ?1 AND value != x''"                    \
+	  " GROUP BY value ORDER BY 2 DESC, 1 LIMIT ?2")                                           \
+	X(FACET_LEAST,                                                                             \
+	  "SELECT value FROM facts WHERE field = ?1 AND value < '' ORDER BY value LIMIT 1")        \
+	X(FACET_MOST,                                                                              \
+	  "SELECT value FROM facts WHERE field = ?1 AND value < ''"                                \
+	  " ORDER BY value DESC LIMIT 1")                                                          \
 	X(FACTS_ALL, "SELECT row FROM facts WHERE field = ?1")                                     \
 	X(FACTS_EQ, "SELECT row FROM facts WHERE field = ?1 AND value = ?2")                       \
 	X(FACTS_GE_LT, "SELECT row FROM facts WHERE field = ?1 AND value >= ?2 AND value < ?3")    \

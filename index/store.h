@@ -102,6 +102,13 @@ IST_CHECKED enum ist_code ist_store_collection_names(struct ist_store *store, co
 						     size_t limit, json_t **ret,
 						     struct ist_err *err);
 
+/* What filters can name, for the first IST_FACETS_MAX fields: an array of {"field", "items": that
+ * say something there, "values": the `limit` most frequent as {"value", "count"}, "more": there are
+ * others, "min", "max": of its numbers, null without}. */
+#define IST_FACETS_MAX 100
+IST_CHECKED enum ist_code ist_collection_facets(struct ist_collection *c, size_t limit,
+						json_t **ret, struct ist_err *err);
+
 /* ---- items ---- */
 struct ist_item {
 	const char *id;

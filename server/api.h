@@ -23,6 +23,7 @@ IST_HANDLER(ist_api_put_collection);
 IST_HANDLER(ist_api_get_collection);
 IST_HANDLER(ist_api_patch_collection);
 IST_HANDLER(ist_api_delete_collection);
+IST_HANDLER(ist_api_get_facets);
 /* api_items.c, api_image.c, api_import.c, api_export.c */
 IST_HANDLER(ist_api_list_items);
 IST_HANDLER(ist_api_put_item);

@@ -318,3 +318,21 @@ enum ist_code ist_api_list_collections(struct ist_request *rq, struct ist_reply 
 	    json_pack("{s:o,s:o}", "collections", list, "next", next != NULL ? next : json_null()));
 	return IST_OK;
 }
+
+/* What a page of filters is made of. */
+enum ist_code ist_api_get_facets(struct ist_request *rq, struct ist_reply *re, struct ist_err *err)
+{
+	struct ist_collection *c;
+	json_t *facets = NULL;
+	long limit;
+	enum ist_code code =
+	    ist_request_query_int(rq, "limit", PAGE_DEFAULT, 1, PAGE_MAX, &limit, err);
+
+	if (code || (code = ist_store_collection_get(rq->daemon->store, rq->segment[0], &c, err)))
+		return code;
+	code = ist_collection_facets(c, (size_t)limit, &facets, err);
+	ist_collection_unref(c);
+	if (!code)
+		ist_reply_json(re, 200, json_pack("{s:o}", "facets", facets));
+	return code;
+}

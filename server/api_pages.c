@@ -53,6 +53,7 @@ static enum ist_code put_file(struct ist_request *rq, struct ist_reply *re,
 	ist_reply_header(rq, re, "Content-Security-Policy", POLICY);
 	ist_reply_header(rq, re, "Referrer-Policy", "no-referrer");
 	ist_reply_header(rq, re, "Cache-Control", "%s", keep);
+	ist_reply_header(rq, re, "Vary", "Accept-Encoding");
 	if (ist_reply_etag(rq, re, file->etag))
 		return IST_OK;
 	for (size_t i = 0; i < IST_COUNT(packed); i++)

@@ -114,10 +114,10 @@ void ist_reply_prepare(struct ist_exchange *x)
 
 	if (!is_text(re->content_type) || re->fd >= 0 || re->next != NULL)
 		return;
-	ist_reply_header(&x->rq, re, "Vary", "Accept-Encoding");
 	for (size_t i = 0; i < re->n_headers; i++)
-		if (strcmp(re->headers[i].name, "Content-Encoding") == 0)
-			return; /* it came packed */
+		if (strcmp(re->headers[i].name, "Vary") == 0)
+			return; /* its handler has seen to that */
+	ist_reply_header(&x->rq, re, "Vary", "Accept-Encoding");
 	coding = re->body.len >= CODE_FROM
 		     ? ist_coding_choose(ist_request_header(&x->rq, "Accept-Encoding"))
 		     : IST_CODING_NONE;

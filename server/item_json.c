@@ -372,14 +372,14 @@ json_t *ist_json_merge(const json_t *target, const json_t *patch)
 
 /* ---- writing ---- */
 
-static void put_image(struct ist_buf *buf, const struct ist_item *item)
+void ist_item_put_image(struct ist_buf *buf, const struct ist_item *item)
 {
 	if (!item->has_image) {
-		ist_buf_puts(buf, ",\"image\":null");
+		ist_buf_puts(buf, "\"image\":null");
 		return;
 	}
 	ist_buf_printf(buf,
-		       ",\"image\":{\"type\":\"%s\",\"width\":%u,\"height\":%u,\"bytes\":%llu,"
+		       "\"image\":{\"type\":\"%s\",\"width\":%u,\"height\":%u,\"bytes\":%llu,"
 		       "\"sha256\":\"%s\"}",
 		       item->image.type, item->image.width, item->image.height,
 		       (unsigned long long)item->image.bytes, item->image.sha256);
@@ -445,7 +445,8 @@ void ist_item_put(struct ist_buf *buf, const struct ist_item *item,
 
 	ist_buf_puts(buf, "{\"id\":");
 	ist_json_put_string(buf, item->id, strlen(item->id));
-	put_image(buf, item);
+	ist_buf_putc(buf, ',');
+	ist_item_put_image(buf, item);
 	ist_buf_putc(buf, ',');
 	ist_item_put_texts(buf, item);
 	ist_buf_putc(buf, ',');

@@ -70,6 +70,7 @@ void ist_item_put(struct ist_buf *buf, const struct ist_item *item,
 void ist_item_put_vectors(struct ist_buf *buf, const struct ist_item *item,
 			  const size_t dim[IST_N_MODALITIES]);
 /* Single members with their name, for hits: "texts":[…] and so on; null where there is none. */
+void ist_item_put_image(struct ist_buf *buf, const struct ist_item *item);
 void ist_item_put_texts(struct ist_buf *buf, const struct ist_item *item);
 void ist_item_put_label(struct ist_buf *buf, const struct ist_item *item);
 void ist_item_put_metadata(struct ist_buf *buf, const struct ist_item *item);

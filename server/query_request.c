@@ -18,7 +18,7 @@
 
 static const char *const space_names[] = {"image", "text", "common", NULL};
 static const char *const target_names[] = {"image", "text", "any", NULL};
-static const char *const return_names[] = {"texts", "label", "metadata", "vector", NULL};
+static const char *const return_names[] = {"texts", "label", "metadata", "vector", "image", NULL};
 
 /* ---- the source ---- */
 
@@ -232,7 +232,7 @@ static const struct ist_field query_fields[] = {
     {"model", IST_FIELD_STRING, AT(query.model), 1, 31},
     {"exact", IST_FIELD_BOOL, AT(query.exact)},
     {"explain", IST_FIELD_BOOL, AT(query.explain)},
-    {"return", IST_FIELD_ARRAY, AT(returns), 0, 4},
+    {"return", IST_FIELD_ARRAY, AT(returns), 0, 5},
 };
 
 /* The names in "return" as a set. */

@@ -38,6 +38,7 @@ enum ist_query_return {
 	IST_RETURN_LABEL = 2,
 	IST_RETURN_METADATA = 4,
 	IST_RETURN_VECTOR = 8,
+	IST_RETURN_IMAGE = 16,
 };
 
 struct ist_query {

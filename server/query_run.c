@@ -252,6 +252,10 @@ static void put_hit(struct ist_buf *buf, const struct ist_hit *hit, const struct
 	put_number(buf, hit->similarity);
 	ist_buf_puts(buf, ",\"score\":");
 	put_number(buf, hit->score);
+	if (query->returns & IST_RETURN_IMAGE) {
+		ist_buf_putc(buf, ',');
+		ist_item_put_image(buf, &hit->item);
+	}
 	if (query->returns & IST_RETURN_TEXTS) {
 		ist_buf_putc(buf, ',');
 		ist_item_put_texts(buf, &hit->item);

@@ -9,6 +9,7 @@
 #define MIB ((size_t)1 << 20)
 
 static const char *const page[] = {"limit", "cursor", NULL};
+static const char *const facets[] = {"limit", NULL};
 static const char *const list_items[] = {"limit", "cursor", "filter", "vectors", NULL};
 static const char *const list_jobs[] = {"limit", "cursor", "state", "collection", NULL};
 static const char *const get_item[] = {"vectors", NULL};
@@ -33,6 +34,7 @@ const struct ist_route ist_routes[] = {
     {"GET", C, "getCollection", .handle = ist_api_get_collection},
     {"PATCH", C, "patchCollection", IST_BODY_JSON, MIB, .handle = ist_api_patch_collection},
     {"DELETE", C, "deleteCollection", .handle = ist_api_delete_collection},
+    {"GET", C "/facets", "getFacets", .query = facets, .handle = ist_api_get_facets},
 
     {"GET", C "/items", "listItems", .query = list_items, .handle = ist_api_list_items},
     {"PUT", C "/items/{id}", "putItem", IST_BODY_ITEM, .handle = ist_api_put_item},

@@ -80,3 +80,36 @@ def test_list(api):
     names += [c["name"] for c in page["collections"]]
     assert names == sorted(set(names)) and {"list-a", "list-b", "list-c"} <= set(names)
     assert api.get("/v1/collections?limit=x").status == 422
+
+
+def test_facets(api, vectors):
+    """Fields by name, their values by how often, numbers with their range."""
+    assert api.get(f"{vectors}/facets").json == {"facets": []}
+    api.ndjson(f"{vectors}/items:import", [
+        {"id": f"i{i}", "label": "odd" if i % 2 else "even", "vectors": {"image": [1, 2, 3, i + 1]},
+         "metadata": {"year": 2000 + i % 3, "size": 0.5 * i, "sale": i == 0, "tags": ["a", f"t{i}"],
+                      "maker": {"name": "x"}}} for i in range(5)])
+    facets = {f["field"]: f for f in api.get(f"{vectors}/facets").json["facets"]}
+    assert list(facets) == sorted(facets)
+    assert facets["label"]["values"] == [{"value": "even", "count": 3},
+                                         {"value": "odd", "count": 2}]
+    assert facets["label"]["min"] is facets["label"]["max"] is None
+    year = facets["metadata.year"]
+    assert year["values"] == [{"value": 2000, "count": 2}, {"value": 2001, "count": 2},
+                              {"value": 2002, "count": 1}]
+    assert (year["items"], year["min"], year["max"], year["more"]) == (5, 2000, 2002, False)
+    assert (facets["metadata.size"]["min"], facets["metadata.size"]["max"]) == (0, 2)
+    assert facets["metadata.sale"]["values"] == [{"value": False, "count": 4},
+                                                 {"value": True, "count": 1}]
+    assert facets["metadata.tags"]["values"][0] == {"value": "a", "count": 5}
+    assert facets["metadata.maker.name"]["values"] == [{"value": "x", "count": 5}]
+    two = {f["field"]: f for f in api.get(f"{vectors}/facets?limit=2").json["facets"]}
+    assert len(two["metadata.tags"]["values"]) == 2 and two["metadata.tags"]["more"]
+    assert api.delete(f"{vectors}/items/i4").status == 204
+    assert api.patch(f"{vectors}/items/i0", {"label": None}).status == 200
+    facets = {f["field"]: f for f in api.get(f"{vectors}/facets").json["facets"]}
+    assert facets["label"]["values"] == [{"value": "odd", "count": 2},
+                                         {"value": "even", "count": 1}]
+    assert facets["metadata.size"]["max"] == 1.5
+    assert api.get(f"{vectors}/facets?limit=0").status == 422
+    assert api.get("/v1/collections/none/facets").status == 404

@@ -1,4 +1,5 @@
 """What belongs to no resource: pages, health, metrics, and errors of every request."""
+import re
 import socket
 
 import yaml
@@ -10,6 +11,36 @@ def test_pages(api):
         assert page.status == 200 and page.kind == "text/html"
     spec = api.get("/openapi.yaml")
     assert yaml.safe_load(spec.data)["openapi"].startswith("3.1")
+
+
+def test_files_of_the_page(api):
+    """The page names its files by hashes; they come packed, for ever, and from nowhere else."""
+    import gzip
+    page = api.get("/")
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'self';") and "unsafe" not in policy
+    assert page.headers["cache-control"] == "no-cache"
+    for path in ("/", "/docs"):
+        again = api.get(path, headers={"If-None-Match": page.headers["etag"]})
+        assert again.status == 304
+    names = re.findall(r'(?:src|href)="(/[^"]+)"', page.data.decode())
+    assert len([n for n in names if n.startswith("/ui/")]) == 3, names
+    total = 0
+    for name in (n for n in names if n.startswith("/ui/")):
+        plain = api.get(name)
+        assert plain.status == 200 and "immutable" in plain.headers["cache-control"]
+        assert "content-encoding" not in plain.headers
+        assert plain.data == gzip.decompress(
+            api.get(name, headers={"Accept-Encoding": "gzip"}).data)
+        packed = api.get(name, headers={"Accept-Encoding": "gzip, br"})
+        assert packed.headers["content-encoding"] == "br"
+        assert packed.headers["vary"] == "Accept-Encoding"
+        total += len(packed.data)
+        tag = {"If-None-Match": plain.headers["etag"]}
+        assert api.get(name, headers=tag).status == 304
+    assert total < 150_000
+    assert api.get("/ui/app.000000000000.js").status == 404
+    assert api.get("/ui/%zz").status == 422
 
 
 def test_health(api):

@@ -13,7 +13,7 @@ import sys
 
 FOLDERS = ('core', 'index', 'server', 'tests', 'deploy')
 C_ENDINGS = ('.c', '.h', '.cpp')
-TEXT_ENDINGS = C_ENDINGS + ('.py', '.sh', '.sql')
+TEXT_ENDINGS = C_ENDINGS + ('.py', '.sh', '.sql', '.js', '.jsx', '.mjs', '.css', '.html')
 
 # Which layers a file may include from, by the layer it is in; tests may see everything.
 ALLOWED = {'core': {'core'}, 'index': {'core', 'index'}, 'server': {'core', 'index', 'server'}}

@@ -120,7 +120,8 @@ export function Filters({ collection, params, apply }) {
           <Menu key={facet.field} marked={text !== ''}
             title={<span class="name">{fieldName(facet.field)}{text && <b>{text}</b>}</span>}>
             {isRange(facet)
-              ? <Range facet={facet} row={row} setRange={(...more) => setRange(facet.field, ...more)} />
+              ? <Range facet={facet} row={row}
+                setRange={(...more) => setRange(facet.field, ...more)} />
               : <Values facet={facet} row={row}
                 setValues={(values) => setValues(facet.field, values)} />}
           </Menu>

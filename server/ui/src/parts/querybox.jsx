@@ -156,7 +156,9 @@ export function QueryBox({ collection, query, set }) {
             if (file) take(file);
           }} />
       </form>
-      {over && <div class="dropping" aria-hidden="true"><p>Drop the picture to search with it</p></div>}
+      {over && (
+        <div class="dropping" aria-hidden="true"><p>Drop the picture to search with it</p></div>
+      )}
     </>
   );
 }

@@ -104,7 +104,9 @@ function Browse({ collection, query, params, total }) {
 /* What goes along to an item's page and to "more like this". */
 function keepOf(params) {
   const keep = {};
-  for (const name of ['target', 'model', 'with']) if (params.get(name)) keep[name] = params.get(name);
+  for (const name of ['target', 'model', 'with']) {
+    if (params.get(name)) keep[name] = params.get(name);
+  }
   return keep;
 }
 
@@ -118,7 +120,8 @@ function NoModel({ collection, query, params, error }) {
       <p class="row">
         <a class="button" href={href('train', collection)}>Train a model</a>
         {isComposed(query) && (
-          <a class="button quiet" href={href('search', collection, changed(params, { text: null }))}>
+          <a class="button quiet"
+            href={href('search', collection, changed(params, { text: null }))}>
             Search by the picture alone</a>
         )}
         {query.target !== 'any' && (
