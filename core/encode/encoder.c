@@ -22,6 +22,7 @@
 #define IST_ENCODE_REVISION 1 /* counts up when the same files give other features */
 
 const struct ist_encoder_arch *const ist_encoder_archs[] = {
+    &ist_encoder_clip,
     &ist_encoder_descriptor,
     &ist_encoder_ngrams,
     NULL,
@@ -189,6 +190,7 @@ void ist_encoder_workspace_destroy(struct ist_encoder_workspace *ws)
 	if (ws == NULL)
 		return;
 	ist_arena_finish(&ws->arena);
+	ist_arena_finish(&ws->tokens);
 	free(ws);
 }
 

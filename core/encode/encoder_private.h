@@ -6,9 +6,10 @@
 #include "core/encode/encoder.h"
 
 struct ist_encoder_workspace {
-	struct ist_arena arena; /* reset at the start of every call */
+	struct ist_arena arena;	 /* reset at the start of every call */
+	struct ist_arena tokens; /* of tokenisers, reset at every text */
 };
 
-extern const struct ist_encoder_arch ist_encoder_descriptor, ist_encoder_ngrams;
+extern const struct ist_encoder_arch ist_encoder_clip, ist_encoder_descriptor, ist_encoder_ngrams;
 
 #endif
