@@ -1,5 +1,5 @@
 /*
- * items:import: a stream of any length in bounded memory. Records gather in a batch, which is run
+ * items:import: a stream of any length in bounded memory. Records gather in a batch, which goes on
  * when it is full, when the client pauses, or when its first record has waited for half a second.
  * Result lines are spooled, because the answer cannot begin before the body has ended. What goes
  * wrong with a record is its line; what ends the stream stands in the place of the summary.
@@ -11,7 +11,7 @@
 #include "core/base/memory.h"
 #include "server/http_server.h"
 #include "server/http_stream.h"
-#include "server/import_batch.h"
+#include "server/import.h"
 #include "server/import_tar.h"
 #include "server/json.h"
 #include "server/ndjson.h"
@@ -21,28 +21,24 @@
 
 struct import {
 	struct ist_request *rq;
-	struct ist_import_batch batch;
+	struct ist_import records;
 	struct ist_spool spool;
 };
-
-static enum ist_code run(void *user, struct ist_err *err)
-{
-	struct import *im = user;
-
-	return im->batch.n > 0 ? ist_batch_run(&im->batch, err) : IST_OK;
-}
 
 /* More of the body; what waits is written first if the client makes us wait. */
 static enum ist_code read_body(void *user, void *data, size_t cap, size_t *ret_n,
 			       struct ist_err *err)
 {
 	struct import *im = user;
-	bool late = im->batch.n > 0 && ist_monotonic_us() - im->batch.since_us > WAIT_US;
+	struct ist_import *records = &im->records;
+	int64_t since = ist_import_waits_since(records);
+	enum ist_code code = IST_OK;
 
-	if (im->batch.n > 0 && (late || !ist_request_wait(im->rq, PAUSE_MS)) &&
-	    run(im, err) != IST_OK)
-		return err->code;
-	return ist_request_read(im->rq, data, cap, ret_n, err);
+	if (!ist_import_is_idle(records) && !ist_request_wait(im->rq, PAUSE_MS))
+		code = ist_import_drain(records, err);
+	else if (since > 0 && ist_monotonic_us() - since > WAIT_US)
+		code = ist_import_step(records, err);
+	return code == IST_OK ? ist_request_read(im->rq, data, cap, ret_n, err) : code;
 }
 
 /* A record is complete when its line is; an empty line is counted but is no record. */
@@ -56,11 +52,13 @@ static enum ist_code import_lines(struct import *im, struct ist_err *err)
 	lines.read = read_body;
 	lines.user = im;
 	while ((code = ist_ndjson_next(&lines, &line, err)) == IST_OK && line.data != NULL) {
-		struct ist_import_record *r = ist_batch_add(&im->batch, line.len);
+		struct ist_import_record *r;
 
+		if ((code = ist_import_add(&im->records, line.len, &r, err)) != IST_OK)
+			break;
 		r->line = lines.line;
-		ist_record_read_line(&im->batch, r, line);
-		if (ist_batch_is_full(&im->batch) && (code = run(im, err)) != IST_OK)
+		ist_import_read_line(&im->records, r, line);
+		if ((code = ist_import_ready(&im->records, r, err)) != IST_OK)
 			break;
 	}
 	ist_ndjson_finish(&lines);
@@ -69,9 +67,9 @@ static enum ist_code import_lines(struct import *im, struct ist_err *err)
 
 static enum ist_code import_tar(struct import *im, struct ist_err *err)
 {
-	struct ist_tar_source source = {.read = read_body, .run = run, .user = im};
+	struct ist_tar_source source = {.read = read_body, .user = im};
 
-	return ist_import_tar(&source, &im->batch, err);
+	return ist_import_tar(&source, &im->records, err);
 }
 
 static const struct {
@@ -81,7 +79,7 @@ static const struct {
 
 static enum ist_code put_summary(struct import *im, struct ist_err *err)
 {
-	const uint64_t *n = im->batch.counts;
+	const uint64_t *n = im->records.counts;
 	struct ist_buf out = {0};
 	enum ist_code code;
 
@@ -114,18 +112,18 @@ static enum ist_code put_error(struct import *im, struct ist_err *why, struct is
 	return code;
 }
 
-/* Runs the last batch even where the stream broke: its records came whole. */
+/* What was read is written even where the stream broke: those records came whole. */
 static enum ist_code import(struct import *im, size_t type, struct ist_err *err)
 {
-	struct ist_err why = {0}, run_err = {0};
+	struct ist_err why = {0}, drain_err = {0};
 	enum ist_code code = types[type].import(im, &why);
-	enum ist_code run_code = run(im, &run_err);
+	enum ist_code drain_code = ist_import_drain(&im->records, &drain_err);
 
 	why.code = code;
-	if (code == IST_OK && run_code != IST_OK)
-		why = run_err;
-	return code == IST_OK && run_code == IST_OK ? put_summary(im, err)
-						    : put_error(im, &why, err);
+	if (code == IST_OK && drain_code != IST_OK)
+		why = drain_err;
+	return code == IST_OK && drain_code == IST_OK ? put_summary(im, err)
+						      : put_error(im, &why, err);
 }
 
 /* What can be refused is refused before reading: after it the answer is 200 whatever comes. */
@@ -161,9 +159,9 @@ enum ist_code ist_api_import_items(struct ist_request *rq, struct ist_reply *re,
 		return err->code;
 	code = ist_spool_init(&im.spool, rq->daemon->config.data, err);
 	if (code == IST_OK) {
-		ist_batch_init(&im.batch, rq->worker, c, &im.spool, only_failed);
+		ist_import_init(&im.records, rq->daemon, c, &im.spool, only_failed);
 		code = import(&im, type, err);
-		ist_batch_finish(&im.batch);
+		ist_import_finish(&im.records);
 	}
 	if (code == IST_OK)
 		code = ist_spool_reply(&im.spool, re, "application/x-ndjson", err);

@@ -131,7 +131,7 @@ static enum ist_code put(struct ist_request *rq, struct ist_collection *c, const
 		return err->code;
 	if (unchanged)
 		return IST_OK;
-	if (ist_item_prepare(rq->worker, c, &given, rq->arena, err) != IST_OK ||
+	if (ist_item_prepare(rq->daemon, c, &given, rq->arena, err) != IST_OK ||
 	    write_one(c, &write, err) != IST_OK)
 		return err->code;
 	if (write.status == IST_CREATED)
@@ -257,7 +257,7 @@ static enum ist_code patch_once(struct ist_request *rq, struct ist_collection *c
 		return err->code;
 	write.expect_row = new.item.row;
 	if (apply(&new, patch, rq->arena, err) != IST_OK ||
-	    ist_item_prepare(rq->worker, c, &new, rq->arena, err) != IST_OK)
+	    ist_item_prepare(rq->daemon, c, &new, rq->arena, err) != IST_OK)
 		return err->code;
 	return write_one(c, &write, err);
 }

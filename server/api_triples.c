@@ -82,7 +82,7 @@ static enum ist_code encode(struct import *im, struct ist_triple **good, size_t 
 
 	for (size_t i = 0; i < n; i++)
 		texts[i] = (struct ist_str){good[i]->text, strlen(good[i]->text)};
-	code = ist_feature_texts(im->rq->worker, encoder, texts, n, features, err);
+	code = ist_feature_texts(im->rq->daemon, IST_TURN_INGEST, encoder, texts, n, features, err);
 	for (size_t i = 0; i < n; i++)
 		if (code)
 			good[i]->err = *err;

@@ -16,7 +16,8 @@
 struct ist_config {
 	char *data, *listen, *ready_file, *config, *encoders, *decoder;
 	char *log_format, *log_level;
-	int64_t workers, queue, streams, connections, decoders, train_threads;
+	int64_t workers, queue, streams, connections, decoders, import_threads, train_threads;
+	int64_t cache_size;
 	int64_t idle_timeout, decode_timeout_ms, merge_at;
 	int64_t max_body, max_buffered, max_pixels;
 	bool allow_public_without_keys;

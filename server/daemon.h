@@ -14,12 +14,20 @@ struct ist_http;
 struct ist_jobs;     /* server/jobs.h */
 struct ist_decoders; /* server/decoders.h: the child processes */
 struct ist_encoders; /* server/encoders.h: opened at first use, shared */
+struct ist_encode_gate;
+struct ist_recent;
+struct ist_encoding_cache; /* index/encoding_cache.h */
+struct ist_workers;
 
 struct ist_daemon {
 	struct ist_config config;
 	struct ist_store *store;
 	struct ist_encoders *encoders;
 	struct ist_decoders *decoders;
+	struct ist_encode_gate *gate;
+	struct ist_recent *recent;
+	struct ist_encoding_cache *cache;
+	struct ist_workers *crew; /* encodes what imports bring, all of them */
 	struct ist_jobs *jobs;
 	struct ist_http *http;
 	int64_t started_us;
@@ -27,7 +35,6 @@ struct ist_daemon {
 
 struct ist_worker {
 	struct ist_daemon *daemon;
-	struct ist_encoder_workspace *workspace;
 	struct ist_searcher *searcher;
 };
 

@@ -255,8 +255,8 @@ enum ist_code ist_http_start(struct ist_daemon *daemon, struct ist_err *err)
 		goto fail;
 	}
 	http->workers =
-	    ist_workers_create(daemon, "worker", (size_t)config->workers, (size_t)config->queue);
-	http->streams = ist_workers_create(daemon, "import", (size_t)config->streams, 0);
+	    ist_workers_create(daemon, "worker", (size_t)config->workers, (size_t)config->queue, 0);
+	http->streams = ist_workers_create(daemon, "import", (size_t)config->streams, 0, 0);
 	if (bind_to(http, &a, err) != IST_OK || start_library(http, a.v6, err) != IST_OK)
 		goto fail;
 	if (pthread_create(&http->ticker, NULL, tick, http) == 0)
@@ -285,10 +285,16 @@ bool ist_http_is_stopping(const struct ist_http *http)
 	return atomic_load(&((struct ist_http *)http)->stopping);
 }
 
+int64_t ist_http_stopping_since(const struct ist_http *http)
+{
+	return atomic_load(&((struct ist_http *)http)->stopping_us);
+}
+
 /* Readers of streams sleep until bytes come: they are woken to see that nothing more will be taken.
  */
 void ist_http_quiesce(struct ist_http *http)
 {
+	atomic_store(&http->stopping_us, ist_monotonic_us());
 	atomic_store(&http->stopping, true);
 	pthread_mutex_lock(&http->lock);
 	for (struct ist_connection *c = http->connections; c != NULL; c = c->next)

@@ -17,7 +17,7 @@
 #include "core/base/error.h"
 
 struct ist_daemon; /* server/daemon.h: store, encoders, decoders, jobs, configuration, metrics */
-struct ist_worker; /* server/daemon.h: a worker's own encoder workspace and searcher */
+struct ist_worker; /* server/daemon.h: a worker's own searcher */
 
 enum ist_body_kind {
 	IST_BODY_NONE,		/* a body is read away and ignored */

@@ -48,6 +48,7 @@ struct ist_http {
 	atomic_size_t buffered; /* bytes of bodies in memory */
 	atomic_size_t n_requests;
 	atomic_bool stopping;
+	atomic_int_fast64_t stopping_us; /* since when */
 	pthread_t ticker;
 	pthread_mutex_t lock; /* guards connections and quit */
 	pthread_cond_t wake;

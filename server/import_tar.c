@@ -29,7 +29,7 @@ static const struct {
 
 struct tar {
 	const struct ist_tar_source *source;
-	struct ist_import_batch *batch;
+	struct ist_import *import;
 	struct archive *archive;
 	struct ist_err read_err; /* of the source: wins over what libarchive makes of it */
 	char buffer[READ_BYTES];
@@ -107,7 +107,7 @@ static enum ist_code read_json(struct tar *t, struct ist_import_record *r, struc
 
 static enum ist_code read_item(struct tar *t, struct ist_import_record *r, struct ist_err *err)
 {
-	struct ist_import_batch *b = t->batch;
+	struct ist_arena *arena = &t->import->now->arena;
 	struct ist_item_source source = {.id = r->id};
 	struct ist_buf *picture = &t->part[MEMBER_IMAGE];
 
@@ -118,14 +118,14 @@ static enum ist_code read_item(struct tar *t, struct ist_import_record *r, struc
 	if (read_json(t, r, err) != IST_OK)
 		return err->code;
 	if (t->has[MEMBER_IMAGE]) {
-		char *copy = ist_arena_alloc(&b->arena, picture->len + 1, 1);
+		char *copy = ist_arena_alloc(arena, picture->len + 1, 1);
 
 		if (picture->len > 0)
 			memcpy(copy, picture->data, picture->len);
 		source.picture = (struct ist_str){copy, picture->len};
 	}
 	source.json = r->json;
-	return ist_item_parse(&source, b->dim, &b->arena, &r->given, err);
+	return ist_item_parse(&source, t->import->dim, arena, &r->given, err);
 }
 
 /* Result lines name the first member of an item, as it stood in the archive. */
@@ -134,10 +134,9 @@ static enum ist_code new_record(struct tar *t, const char *member, size_t bytes,
 {
 	char *name;
 
-	if (ist_batch_is_full(t->batch) && t->source->run(t->source->user, err) != IST_OK)
+	if (ist_import_add(t->import, bytes, ret, err) != IST_OK)
 		return err->code;
-	*ret = ist_batch_add(t->batch, bytes);
-	name = ist_arena_strdup(&t->batch->arena, member);
+	name = ist_arena_strdup(&t->import->now->arena, member);
 	ist_utf8_repair(name);
 	(*ret)->member = name;
 	return IST_OK;
@@ -156,15 +155,13 @@ static enum ist_code end_item(struct tar *t, struct ist_err *err)
 	if (new_record(t, t->first, bytes, &r, err) != IST_OK)
 		return err->code;
 	if (ist_name_is_valid(t->key, strlen(t->key)))
-		r->id = ist_arena_strdup(&t->batch->arena, t->key);
+		r->id = ist_arena_strdup(&t->import->now->arena, t->key);
 	else
 		ist_fail(&r->err, IST_INVALID, "the path is no valid id");
-	if (r->id != NULL && read_item(t, r, &r->err) == IST_OK) {
-		t->batch->texts += r->given.item.n_texts;
-		ist_batch_note_id(t->batch, r);
-	}
+	if (r->id != NULL)
+		r->err.code = read_item(t, r, &r->err);
 	drop_item(t);
-	return IST_OK;
+	return ist_import_ready(t->import, r, err);
 }
 
 /* ---- members ---- */
@@ -293,14 +290,14 @@ static enum ist_code read_all(struct tar *t, struct ist_err *err)
 	}
 }
 
-enum ist_code ist_import_tar(const struct ist_tar_source *source, struct ist_import_batch *b,
+enum ist_code ist_import_tar(const struct ist_tar_source *source, struct ist_import *im,
 			     struct ist_err *err)
 {
 	struct tar *t = ist_alloc(1, sizeof(*t));
 	enum ist_code code;
 
 	t->source = source;
-	t->batch = b;
+	t->import = im;
 	t->archive = archive_read_new();
 	code = read_all(t, err);
 	archive_read_free(t->archive);

@@ -15,15 +15,20 @@
 #include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/blas/blas.h"
+#include "index/encoding_cache.h"
 #include "server/decoders.h"
+#include "server/encode_gate.h"
 #include "server/encoders.h"
 #include "server/http_server.h"
 #include "server/jobs.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/recent.h"
+#include "server/workers.h"
 
 #define STOP_US                                                                                    \
-	8000000	 /* for the requests under way; jobs and store have the rest of ten seconds */
+	8000000 /* for the requests under way; jobs and store have the rest of ten seconds */
+#define CREW_NICE 10
 #define ARENAS 4 /* of malloc: each thread's own would keep what it once used */
 
 extern char **environ;
@@ -67,6 +72,24 @@ static char *beside(const char *name)
 	return ist_format("%s/%s", dirname(self), name);
 }
 
+/* What imports bring is encoded by threads that let everybody else go first. */
+static void start_crew(struct ist_daemon *d)
+{
+	const struct ist_config *config = &d->config;
+	ist_autofree char *path = ist_format("%s/cache/encodings.db", config->data);
+	struct ist_encoding_cache_options cache = {
+	    .path = path,
+	    .max_bytes = (uint64_t)config->cache_size,
+	    .event = ist_log_event,
+	    .level = IST_LOG_WARN,
+	};
+	size_t n = config->import_threads > 0 ? (size_t)config->import_threads
+					      : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
+
+	d->cache = ist_encoding_cache_create(&cache);
+	d->crew = ist_workers_create(d, "import-help", n, 0, CREW_NICE);
+}
+
 /* Neither opens nor starts anything: encoders open at first use, decoders with the first picture.
  */
 static void start_media(struct ist_daemon *d)
@@ -87,6 +110,9 @@ static void start_media(struct ist_daemon *d)
 
 	d->encoders = ist_encoders_create(folder);
 	d->decoders = ist_decoders_create(&options);
+	d->gate = ist_encode_gate_create((size_t)sysconf(_SC_NPROCESSORS_ONLN));
+	d->recent = ist_recent_create();
+	start_crew(d);
 }
 
 /* Jobs begin last, when everything that they use and that can watch them is there. */
@@ -162,8 +188,12 @@ static void stop(struct ist_daemon *d)
 	if (d->jobs != NULL)
 		ist_jobs_stop(d->jobs);
 	ist_http_destroy(d->http);
+	ist_workers_destroy(d->crew);
 	ist_jobs_destroy(d->jobs);
 	ist_decoders_destroy(d->decoders);
+	ist_encode_gate_destroy(d->gate);
+	ist_recent_destroy(d->recent);
+	ist_encoding_cache_destroy(d->cache);
 	ist_encoders_destroy(d->encoders);
 	ist_store_close(d->store);
 }

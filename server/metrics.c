@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/memory.h"
+#include "index/encoding_cache.h"
 #include "index/store.h"
 #include "server/daemon.h"
 #include "server/http.h"
@@ -40,6 +41,13 @@ static const struct {
     [IST_COUNT_DECODED] = {"decoded", "Pictures decoded"},
     [IST_COUNT_DECODE_FAILED] = {"decode_failed", "Pictures refused by their decoder"},
     [IST_COUNT_DECODER_STARTS] = {"decoder_starts", "Decoder processes started"},
+    [IST_COUNT_PICTURES_ENCODED] = {"pictures_encoded", "Pictures encoded"},
+    [IST_COUNT_TEXTS_ENCODED] = {"texts_encoded", "Texts encoded"},
+    [IST_COUNT_CACHE_HITS] = {"encoding_cache_hits", "Media whose encoding was kept on disk"},
+    [IST_COUNT_CACHE_MISSES] = {"encoding_cache_misses", "Media that were looked for there"
+							 " and had to be encoded"},
+    [IST_COUNT_RECENT_HITS] = {"recent_hits", "Texts and pictures of queries encoded lately"},
+    [IST_COUNT_RECENT_MISSES] = {"recent_misses", "Texts and pictures of queries that were not"},
     [IST_COUNT_QUERIES] = {"queries", "Queries answered, those of a batch each"},
     [IST_COUNT_TRAININGS] = {"trainings", "Trainings that ended with a model"},
     [IST_COUNT_JOBS_FAILED] = {"jobs_failed", "Jobs that failed"},
@@ -282,6 +290,8 @@ void ist_metrics_put(struct ist_daemon *daemon, struct ist_buf *buf)
 	put_http(daemon->http, buf);
 	put_jobs(daemon->jobs, buf);
 	put_store(daemon->store, buf);
+	put_value(buf, "encoding_cache_bytes", "Size of the cache of encodings (0: not opened yet)",
+		  (double)ist_encoding_cache_bytes(daemon->cache));
 	put_collections(daemon->store, buf);
 	put_value(buf, "resident_bytes", "Resident memory of the process",
 		  (double)ist_resident_bytes());

@@ -23,8 +23,14 @@ enum ist_counter {
 	IST_COUNT_DECODED,	  /* pictures decoded */
 	IST_COUNT_DECODE_FAILED,  /* pictures refused by their decoder */
 	IST_COUNT_DECODER_STARTS, /* decoder processes started */
-	IST_COUNT_QUERIES,	  /* queries answered, those of a batch each */
-	IST_COUNT_TRAININGS,	  /* trainings that ended with a model */
+	IST_COUNT_PICTURES_ENCODED,
+	IST_COUNT_TEXTS_ENCODED,
+	IST_COUNT_CACHE_HITS, /* of index/encoding_cache.h */
+	IST_COUNT_CACHE_MISSES,
+	IST_COUNT_RECENT_HITS, /* of recent.h */
+	IST_COUNT_RECENT_MISSES,
+	IST_COUNT_QUERIES,   /* queries answered, those of a batch each */
+	IST_COUNT_TRAININGS, /* trainings that ended with a model */
 	IST_COUNT_JOBS_FAILED,
 	IST_N_COUNTERS
 };

@@ -71,7 +71,8 @@ static enum ist_code by_text(struct ist_worker *worker, const struct ist_reader 
 	    ist_collection_encoder(reader->collection, IST_TEXT);
 	struct ist_str text = {source->text, strlen(source->text)};
 	float *feature = ist_arena_alloc(arena, encoder->dim, sizeof(*feature));
-	enum ist_code code = ist_feature_texts(worker, encoder, &text, 1, feature, err);
+	enum ist_code code =
+	    ist_feature_texts(worker->daemon, IST_TURN_QUERY, encoder, &text, 1, feature, err);
 
 	if (code)
 		return ist_err_in(err, "text");
@@ -85,8 +86,8 @@ static enum ist_code by_image(struct ist_worker *worker, const struct ist_reader
 	const struct ist_encoder_ref *encoder =
 	    ist_collection_encoder(reader->collection, IST_IMAGE);
 	float *feature = ist_arena_alloc(arena, encoder->dim, sizeof(*feature));
-	enum ist_code code = ist_feature_image(worker, encoder, source->image.data,
-					       source->image.len, feature, NULL, err);
+	enum ist_code code = ist_feature_query_image(worker->daemon, encoder, source->image.data,
+						     source->image.len, feature, err);
 
 	if (code)
 		return ist_err_in(err, "image");

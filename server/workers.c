@@ -1,11 +1,12 @@
 /*
- * One mutex guards everything here. Each thread owns a struct ist_worker with its workspaces, made
- * when the thread starts; they grow to their largest use and then allocate nothing.
+ * One mutex guards everything here. Each thread owns a struct ist_worker with its searcher, made
+ * when the thread starts; it grows to its largest use and then allocates nothing.
  */
 #include "server/workers.h"
 
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "core/base/memory.h"
 #include "server/daemon.h"
@@ -15,6 +16,7 @@
 struct ist_workers {
 	struct ist_daemon *daemon;
 	char name[16];
+	int nice;
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t wake;
 	struct ist_task *first, **last;
@@ -25,12 +27,13 @@ struct ist_workers {
 };
 
 struct ist_workers *ist_workers_create(struct ist_daemon *daemon, const char *name,
-				       size_t n_threads, size_t queue)
+				       size_t n_threads, size_t queue, int nice)
 {
 	struct ist_workers *pool =
 	    ist_alloc(1, sizeof(*pool) + n_threads * sizeof(pool->threads[0]));
 
 	pool->daemon = daemon;
+	pool->nice = nice;
 	snprintf(pool->name, sizeof(pool->name), "%s", name);
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->wake, NULL);
@@ -68,13 +71,13 @@ static void *work(void *arg)
 	struct ist_task *task;
 
 	pthread_setname_np(pthread_self(), pool->name);
+	if (pool->nice > 0) /* of this thread alone, as Linux has it */
+		setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + pool->nice);
 	ist_threads_use(1);
-	worker.workspace = ist_encoder_workspace_create();
 	worker.searcher = ist_searcher_create();
 	for (task = take(pool, false); task != NULL; task = take(pool, true))
 		task->run(task, &worker);
 	ist_searcher_destroy(worker.searcher);
-	ist_encoder_workspace_destroy(worker.workspace);
 	return NULL;
 }
 
@@ -99,8 +102,8 @@ bool ist_workers_submit(struct ist_workers *pool, struct ist_task *task, bool al
 	pthread_mutex_lock(&pool->lock);
 	if (pool->n_waiting >= pool->n_idle && pool->n_threads < pool->max_threads && !pool->stop)
 		start_thread(pool);
-	taken = always || (!pool->stop && pool->n_threads > 0 &&
-			   pool->n_inside < pool->max_threads + pool->max_waiting);
+	taken = pool->n_threads > 0 &&
+		(always || (!pool->stop && pool->n_inside < pool->max_threads + pool->max_waiting));
 	if (taken) {
 		*pool->last = task;
 		pool->last = &task->next;
@@ -110,6 +113,11 @@ bool ist_workers_submit(struct ist_workers *pool, struct ist_task *task, bool al
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return taken;
+}
+
+size_t ist_workers_max(const struct ist_workers *pool)
+{
+	return pool->max_threads;
 }
 
 void ist_workers_stats(struct ist_workers *pool, size_t *ret_waiting, size_t *ret_busy)

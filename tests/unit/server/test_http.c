@@ -15,11 +15,15 @@
 
 #include "core/base/file.h"
 #include "core/base/memory.h"
+#include "index/encoding_cache.h"
 #include "server/decoders.h"
+#include "server/encode_gate.h"
 #include "server/encoders.h"
 #include "server/http_server.h"
 #include "server/jobs.h"
 #include "server/log.h"
+#include "server/recent.h"
+#include "server/workers.h"
 
 #define DEADLINE_MS 20000
 #define HOST "Host: localhost\r\n"
@@ -35,6 +39,7 @@ static int start(void **state)
 	char *const environment[] = {NULL};
 	struct ist_store_options store = {0};
 	struct ist_decoders_options decoders = {.program = "/nonexistent", .n = 1};
+	struct ist_encoding_cache_options cache = {.path = folder};
 	struct ist_jobs_options jobs = {0};
 	struct ist_err err = {0};
 
@@ -46,6 +51,10 @@ static int start(void **state)
 	daemon_.started_us = ist_monotonic_us();
 	daemon_.encoders = ist_encoders_create("/nonexistent");
 	daemon_.decoders = ist_decoders_create(&decoders);
+	daemon_.gate = ist_encode_gate_create(2);
+	daemon_.recent = ist_recent_create();
+	daemon_.cache = ist_encoding_cache_create(&cache);
+	daemon_.crew = ist_workers_create(&daemon_, "crew", 2, 0, 0);
 	jobs.store = daemon_.store;
 	daemon_.jobs = ist_jobs_create(&jobs);
 	return ist_http_start(&daemon_, &err) == IST_OK ? 0 : -1;
@@ -59,8 +68,12 @@ static int stop(void **state)
 	if (!ist_http_drain(daemon_.http, ist_monotonic_us() + 10000000))
 		return -1;
 	ist_http_destroy(daemon_.http);
+	ist_workers_destroy(daemon_.crew);
 	ist_jobs_destroy(daemon_.jobs);
 	ist_decoders_destroy(daemon_.decoders);
+	ist_encode_gate_destroy(daemon_.gate);
+	ist_recent_destroy(daemon_.recent);
+	ist_encoding_cache_destroy(daemon_.cache);
 	ist_encoders_destroy(daemon_.encoders);
 	ist_store_close(daemon_.store);
 	ist_config_finish(&daemon_.config);
