@@ -112,7 +112,7 @@ void ist_encode_plan(struct ist_daemon *daemon, struct ist_collection *c,
 
 static bool must_leave(const struct ist_daemon *daemon)
 {
-	int64_t since = ist_http_stopping_since(daemon->http);
+	int64_t since = daemon->http != NULL ? ist_http_stopping_since(daemon->http) : 0;
 
 	return since > 0 && ist_monotonic_us() - since > LEAVE_US;
 }
