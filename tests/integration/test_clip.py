@@ -1,4 +1,4 @@
-"""A CLIP folder: one encoder for both modalities, so that texts find pictures before any training."""
+"""A CLIP folder: one encoder for both modalities, so texts find pictures before any training."""
 import base64
 import json
 import math
@@ -103,7 +103,8 @@ def test_both_sides_at_once(clip):
     path = "/v1/collections/sides"
     assert clip.put(path, {"image_encoder": "clip", "text_encoder": "clip"}).status == 201
     picture = {"base64": base64.b64encode(live.stamps(1)[0][1]).decode()}
-    clip.ndjson(f"{path}/items:import", [{"id": "a", "image": picture}, {"id": "b", "texts": ["a"]}])
+    clip.ndjson(f"{path}/items:import", [{"id": "a", "image": picture},
+                                         {"id": "b", "texts": ["a"]}])
     hits = clip.post(f"{path}/query", {"query": {"text": "a bird"}, "target": "any"}).json["hits"]
     assert {(h["id"], h["modality"]) for h in hits} == {("a", "image"), ("b", "text")}
 
