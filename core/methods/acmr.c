@@ -124,6 +124,11 @@ enum ist_code ist_acmr_train(const struct ist_pairs *pairs, json_t *p, uint64_t 
 	return ist_adversarial_train(&adversarial, pairs, p, seed, hooks, ret, err);
 }
 
+static const struct ist_tuning tune[] = {
+    {"alpha", {0, 0.3, 3}, 3},
+    {"reg", {0.01, 0.1}, 2},
+};
+
 const struct ist_method ist_method_acmr = {
     .name = "acmr",
     .title = "Adversarial cross-modal retrieval",
@@ -136,6 +141,8 @@ const struct ist_method ist_method_acmr = {
     .trains = true,
     .params = params,
     .n_params = IST_COUNT(params),
+    .tune = tune,
+    .n_tune = IST_COUNT(tune),
     .train = ist_acmr_train,
     .load = ist_network_load,
     .save = ist_network_save,

@@ -343,6 +343,11 @@ static enum ist_code embed(const struct ist_model *model, enum ist_modality m, c
 	return IST_OK;
 }
 
+static const struct ist_tuning tune[] = {
+    {"regularisation", {0.3, 3, 30}, 3},
+    {"power", {0, 2, 4}, 3},
+};
+
 const struct ist_method ist_method_linear = {
     .name = "linear",
     .title = "Canonical correlation analysis with ridge",
@@ -350,6 +355,8 @@ const struct ist_method ist_method_linear = {
     .trains = true,
     .params = params,
     .n_params = IST_COUNT(params),
+    .tune = tune,
+    .n_tune = IST_COUNT(tune),
     .train = train,
     .load = ist_maps_load,
     .save = ist_maps_save,

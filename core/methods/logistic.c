@@ -369,6 +369,10 @@ static enum ist_code embed(const struct ist_model *model, enum ist_modality m, c
 	return IST_OK;
 }
 
+static const struct ist_tuning tune[] = {
+    {"regularisation", {0.005, 0.02, 0.1, 0.5}, 4},
+};
+
 const struct ist_method ist_method_logistic = {
     .name = "logistic",
     .title = "Logistic regression on labels, ranked by the probability of sharing one",
@@ -377,6 +381,8 @@ const struct ist_method ist_method_logistic = {
     .trains = true,
     .params = params,
     .n_params = IST_COUNT(params),
+    .tune = tune,
+    .n_tune = IST_COUNT(tune),
     .train = train,
     .load = ist_maps_load,
     .save = ist_maps_save,

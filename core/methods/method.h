@@ -95,6 +95,13 @@ struct ist_train_hooks {
 	const char *checkpoint_dir; /* resumed from if it holds one, bit for bit */
 };
 
+/* A parameter worth tuning, and the values to try beside its default. */
+struct ist_tuning {
+	const char *param;
+	double value[4];
+	size_t n;
+};
+
 struct ist_method {
 	const char *name, *title;
 	struct {
@@ -106,6 +113,8 @@ struct ist_method {
 	bool trains;		     /* false: identity */
 	const struct ist_param *params;
 	size_t n_params;
+	const struct ist_tuning *tune; /* the two or three that matter most, in that order */
+	size_t n_tune;
 	/* Fits on the pairs whose part is IST_TRAIN, chooses on IST_VALIDATION only, never reads
 	 * IST_TEST. The data-dependent parameters are written into `params`. */
 	enum ist_code (*train)(const struct ist_pairs *pairs, json_t *params, uint64_t seed,
