@@ -24,6 +24,11 @@ IST_HANDLER(ist_api_get_collection);
 IST_HANDLER(ist_api_patch_collection);
 IST_HANDLER(ist_api_delete_collection);
 IST_HANDLER(ist_api_get_facets);
+/* api_encoders.c */
+IST_HANDLER(ist_api_list_encoders);
+IST_HANDLER(ist_api_put_encoder);
+IST_HANDLER(ist_api_get_encoder);
+IST_HANDLER(ist_api_delete_encoder);
 /* api_items.c, api_image.c, api_import.c, api_export.c */
 IST_HANDLER(ist_api_list_items);
 IST_HANDLER(ist_api_put_item);

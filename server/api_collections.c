@@ -118,27 +118,33 @@ static enum ist_code resolve_installed(struct ist_encoders *encoders, enum ist_m
 				       bool *ret_counts, struct ist_err *err)
 {
 	const struct ist_encoder *encoder;
+	enum ist_code code = ist_encoders_get(encoders, name, &encoder, err);
 
-	if (ist_encoders_get(encoders, name, &encoder, err) != IST_OK)
-		return err->code;
+	if (code == IST_CORRUPT) /* it was named here, and is told why it cannot be had */
+		code = err->code = IST_INVALID;
+	if (code != IST_OK)
+		return code;
 	if (!ist_encoder_arch_takes(encoder->arch, m))
-		return ist_fail(err, IST_INVALID, "%s is an encoder of the other modality", name);
-	if (dim != 0 && (size_t)dim != encoder->dim)
-		return ist_fail(err, IST_INVALID, "%s is %zu wide, not %lld", name, encoder->dim,
+		code = ist_fail(err, IST_INVALID, "%s is an encoder of the other modality", name);
+	else if (dim != 0 && (size_t)dim != encoder->dim)
+		code = ist_fail(err, IST_INVALID, "%s is %zu wide, not %lld", name, encoder->dim,
 				(long long)dim);
 	ref->dim = encoder->dim;
 	*ret_counts = encoder->arch->counts;
-	return IST_OK;
+	return code;
 }
 
 /* External encoders are never opened: they only have a width. */
 static enum ist_code resolve(struct ist_encoders *encoders, enum ist_modality m, const json_t *json,
 			     struct ist_encoder_ref *ref, bool *ret_counts, struct ist_err *err)
 {
-	const char *name = ist_encoders_best(encoders, m);
+	char best[IST_ENCODER_NAME];
+	const char *name = best;
 	int64_t dim = 0;
 
-	if (json != NULL && read_choice(json, &name, &dim, err) != IST_OK)
+	if (json == NULL)
+		ist_encoders_best(encoders, m, best);
+	else if (read_choice(json, &name, &dim, err) != IST_OK)
 		return err->code;
 	snprintf(ref->name, sizeof(ref->name), "%s", name);
 	*ret_counts = false;
@@ -202,18 +208,24 @@ enum ist_code ist_api_put_collection(struct ist_request *rq, struct ist_reply *r
 	bool counts[IST_N_MODALITIES], same_space, created;
 	struct ist_collection *c;
 	struct ist_split split;
+	enum ist_code code;
 
 	if (check_name(rq->segment[0], err) != IST_OK)
 		return err->code;
 	if (rq->json != NULL && ist_fields_read(rq->json, collection_fields,
 						IST_COUNT(collection_fields), &body, err) != IST_OK)
 		return err->code;
-	if (read_split(body.split, &split, err) != IST_OK ||
-	    resolve_both(rq, &body, ref, counts, &same_space, err) != IST_OK ||
-	    ist_store_collection_put(rq->daemon->store, rq->segment[0], ref, counts, same_space,
-				     body.split != NULL ? &split : NULL, &created, &c,
-				     err) != IST_OK)
+	if (read_split(body.split, &split, err) != IST_OK)
 		return err->code;
+	ist_encoders_lock_use(rq->daemon->encoders);
+	code = resolve_both(rq, &body, ref, counts, &same_space, err);
+	if (code == IST_OK)
+		code = ist_store_collection_put(rq->daemon->store, rq->segment[0], ref, counts,
+						same_space, body.split != NULL ? &split : NULL,
+						&created, &c, err);
+	ist_encoders_unlock_use(rq->daemon->encoders);
+	if (code != IST_OK)
+		return code;
 	return reply(c, created ? 201 : 200, re, err);
 }
 

@@ -7,10 +7,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/base/memory.h"
 #include "core/blas/blas.h"
 #include "core/methods/method.h"
 #include "index/vectors.h"
 #include "server/daemon.h"
+#include "server/encoder_json.h"
 #include "server/encoders.h"
 #include "server/http_server.h"
 #include "server/item_json.h"
@@ -19,33 +21,22 @@
 #include "server/query_request.h"
 #include "server/vector_json.h"
 
-static json_t *modalities_json(const struct ist_encoder_info *info)
+/* In short; /v1/encoders has all of it. */
+static json_t *encoders_json(struct ist_encoders *encoders)
 {
+	ist_autofree struct ist_encoder_info *infos = NULL;
+	size_t n = ist_encoders_list(encoders, &infos);
 	json_t *list = json_array();
 
-	for (int m = 0; m < IST_N_MODALITIES; m++) {
-		if (info->takes[m])
-			json_array_append_new(list,
-					      json_string(ist_modality_name((enum ist_modality)m)));
-	}
-	return list;
-}
+	for (size_t i = 0; i < n; i++) {
+		const struct ist_encoder_info *info = &infos[i];
+		json_t *row = json_pack("{s:s,s:s,s:o,s:I,s:b}", "name", info->name, "title",
+					info->title[0] != '\0' ? info->title : info->name,
+					"modalities", ist_encoder_modalities(info), "dim",
+					(json_int_t)info->dim, "builtin", info->builtin);
 
-static json_t *encoders_json(const struct ist_encoders *encoders)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < ist_encoders_count(encoders); i++) {
-		struct ist_encoder_info info;
-		json_t *row;
-
-		ist_encoders_info(encoders, i, &info);
-		row = json_pack("{s:s,s:s,s:o,s:I,s:b}", "name", info.name, "title",
-				info.title != NULL ? info.title : info.name, "modalities",
-				modalities_json(&info), "dim", (json_int_t)info.dim, "builtin",
-				info.builtin);
-		if (info.error != NULL)
-			json_object_set_new(row, "error", json_string(info.error));
+		if (info->error[0] != '\0')
+			json_object_set_new(row, "error", json_string(info->error));
 		json_array_append_new(list, row);
 	}
 	return list;

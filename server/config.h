@@ -19,8 +19,8 @@ struct ist_config {
 	int64_t workers, queue, streams, connections, decoders, import_threads, train_threads;
 	int64_t cache_size;
 	int64_t idle_timeout, decode_timeout_ms, merge_at;
-	int64_t max_body, max_buffered, max_pixels;
-	bool allow_public_without_keys;
+	int64_t max_body, max_buffered, max_pixels, max_encoder;
+	bool allow_public_without_keys, preload_encoders;
 	bool help, version;
 };
 

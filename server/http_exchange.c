@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "core/base/memory.h"
+#include "server/encoders.h"
 #include "server/http_private.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -92,8 +93,11 @@ static void answer(struct ist_exchange *x)
 	struct ist_err err = {0};
 	enum ist_code code = ist_exchange_body(x, &err);
 
-	if (code == IST_OK)
+	if (code == IST_OK) {
+		ist_encoders_enter(x->rq.daemon->encoders);
 		code = x->rq.route->handle(&x->rq, &x->reply, &err);
+		ist_encoders_leave(x->rq.daemon->encoders);
+	}
 	if (code != IST_OK) {
 		err.code = code;
 		ist_reply_problem(x, &err);

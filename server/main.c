@@ -18,6 +18,7 @@
 #include "index/encoding_cache.h"
 #include "server/decoders.h"
 #include "server/encode_gate.h"
+#include "server/encoder_use.h"
 #include "server/encoders.h"
 #include "server/http_server.h"
 #include "server/jobs.h"
@@ -72,6 +73,24 @@ static char *beside(const char *name)
 	return ist_format("%s/%s", dirname(self), name);
 }
 
+/* Where encoders may lie besides the data folder: where the user says, beside the program in a
+ * build folder, under share/ of its prefix once installed. */
+static struct ist_encoders *find_encoders(const struct ist_config *config)
+{
+	ist_autofree char *own = ist_format("%s/encoders", config->data);
+	ist_autofree char *built = beside("encoders");
+	ist_autofree char *installed = beside("../share/isthmus/encoders");
+	const char *path[4];
+	size_t n = 0;
+
+	if (config->encoders != NULL)
+		path[n++] = config->encoders;
+	path[n++] = built;
+	path[n++] = installed;
+	path[n] = NULL;
+	return ist_encoders_create(own, path);
+}
+
 /* What imports bring is encoded by threads that let everybody else go first. */
 static void start_crew(struct ist_daemon *d)
 {
@@ -97,9 +116,6 @@ static void start_media(struct ist_daemon *d)
 	const struct ist_config *config = &d->config;
 	ist_autofree char *program =
 	    config->decoder != NULL ? ist_strdup(config->decoder) : beside("isthmus-decode");
-	ist_autofree char *folder = config->encoders != NULL
-					? ist_strdup(config->encoders)
-					: ist_format("%s/encoders", config->data);
 	struct ist_decoders_options options = {
 	    .program = program,
 	    .n = (size_t)config->decoders,
@@ -108,7 +124,7 @@ static void start_media(struct ist_daemon *d)
 	    .event = say_decoder,
 	};
 
-	d->encoders = ist_encoders_create(folder);
+	d->encoders = find_encoders(config);
 	d->decoders = ist_decoders_create(&options);
 	d->gate = ist_encode_gate_create((size_t)sysconf(_SC_NPROCESSORS_ONLN));
 	d->recent = ist_recent_create();
@@ -203,14 +219,18 @@ static int run(struct ist_daemon *d, const sigset_t *signals)
 {
 	struct ist_err err = {0};
 	enum ist_code code = start(d, &err);
+	struct ist_preload *preload = NULL;
 
 	if (code == IST_OK)
 		code = announce(d, &err);
+	if (code == IST_OK && d->config.preload_encoders)
+		preload = ist_preload_begin(d);
 	if (code == IST_OK)
 		wait_for_signal(signals);
 	else
 		ist_log_event(NULL, IST_LOG_ERROR, "start_failed", err.text);
 	let_signals_kill(signals);
+	ist_preload_end(preload);
 	stop(d);
 	if (code == IST_OK)
 		ist_log_event(NULL, IST_LOG_INFO, "stopped", "everything is closed");

@@ -28,6 +28,11 @@ const struct ist_route ist_routes[] = {
     {"GET", "/metrics", "getMetrics", .handle = ist_api_get_metrics},
     {"GET", "/v1/info", "getInfo", .handle = ist_api_get_info},
 
+    {"GET", "/v1/encoders", "listEncoders", .handle = ist_api_list_encoders},
+    {"PUT", "/v1/encoders/{encoder}", "putEncoder", IST_BODY_STREAM, .handle = ist_api_put_encoder},
+    {"GET", "/v1/encoders/{encoder}", "getEncoder", .handle = ist_api_get_encoder},
+    {"DELETE", "/v1/encoders/{encoder}", "deleteEncoder", .handle = ist_api_delete_encoder},
+
     {"GET", "/v1/collections", "listCollections", .query = page,
      .handle = ist_api_list_collections},
     {"PUT", C, "putCollection", IST_BODY_OPTIONAL_JSON, MIB, .handle = ist_api_put_collection},

@@ -69,7 +69,7 @@ def test_long_streams(tmp_path):
         ndjson = daemon.resident("VmHWM")
         assert summary["failed"] == 0
         assert summary["created"] == N and summary["updated"] > 0
-        daemon.must("PUT", "/v1/collections/t", {})
+        daemon.must("PUT", "/v1/collections/t", live.FILE_FREE)
         summary = upload(daemon, "t", pictures(rng), "application/x-tar")
         tar = daemon.resident("VmHWM")
         assert summary["failed"] == 0 and summary["created"] >= MB * 0.9

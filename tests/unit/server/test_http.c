@@ -49,7 +49,7 @@ static int start(void **state)
 	    ist_store_open(folder, &store, &daemon_.store, &err) != IST_OK)
 		return -1;
 	daemon_.started_us = ist_monotonic_us();
-	daemon_.encoders = ist_encoders_create("/nonexistent");
+	daemon_.encoders = ist_encoders_create("/nonexistent", NULL);
 	daemon_.decoders = ist_decoders_create(&decoders);
 	daemon_.gate = ist_encode_gate_create(2);
 	daemon_.recent = ist_recent_create();
