@@ -99,8 +99,6 @@ static void open_one(struct ist_encoders *encoders, const char *name)
 	else
 		ist_log_field(&line, "error", "%s", err.text);
 	ist_log_end(&line);
-	if (code == IST_OK)
-		ist_encoders_release(encoders, encoder);
 }
 
 static void *preload(void *user)
