@@ -142,6 +142,10 @@ void ist_onednn_primitive_finish(struct ist_onednn_primitive *p);
 const dnnl_memory_desc_t *ist_onednn_primitive_wants(const struct ist_onednn_primitive *p,
 						     dnnl_query_t which, int index);
 
+/* Whether the library has code of its own for the CPU and this primitive, and not only the plain
+ * loops that it holds for everything. */
+bool ist_onednn_primitive_is_fast(const struct ist_onednn_primitive *p);
+
 /* Enqueues; on the CPU the work is done when it returns. Allocates a few hundred bytes inside the
  * library for the list of arguments, released before it returns, and nothing else. */
 IST_CHECKED enum ist_code ist_onednn_execute(const struct ist_onednn_primitive *p,

@@ -4,6 +4,8 @@
  */
 #include "core/onednn/onednn.h"
 
+#include <string.h>
+
 static enum ist_code append_after(const struct ist_onednn *dnnl, dnnl_post_ops_t ops,
 				  const struct ist_onednn_after *after, struct ist_err *err)
 {
@@ -109,6 +111,18 @@ const dnnl_memory_desc_t *ist_onednn_primitive_wants(const struct ist_onednn_pri
 	return ist_onednn_get(&dnnl, NULL) == IST_OK
 		   ? dnnl->primitive_desc_query_md(p->desc, which, index)
 		   : NULL;
+}
+
+/* Names begin with what made them: "jit_1x1:avx512_core", "gemm:jit", "brgemm:…", "ref:any". */
+bool ist_onednn_primitive_is_fast(const struct ist_onednn_primitive *p)
+{
+	const struct ist_onednn *dnnl;
+	const char *name = "";
+
+	if (ist_onednn_get(&dnnl, NULL) != IST_OK ||
+	    dnnl->primitive_desc_query(p->desc, dnnl_query_impl_info_str, 0, &name) != dnnl_success)
+		return false;
+	return strncmp(name, "ref", 3) != 0;
 }
 
 enum ist_code ist_onednn_execute(const struct ist_onednn_primitive *p, dnnl_stream_t stream, int n,

@@ -1,0 +1,76 @@
+/*
+ * Chains of convolutions for inference: what an image network is once batch normalisation is
+ * folded into its weights. Described by a table of layers, compiled for one picture size, loaded
+ * layer by layer, run by any number of threads at once.
+ *
+ * Padding is TensorFlow's SAME: out = ceil(in / stride), the odd row or column at the bottom right.
+ * What a layer gives is clipped to 0..6 or left as it is. Layers come in blocks; a block may add
+ * its input to what its last layer gives.
+ */
+#ifndef IST_CORE_ENCODE_CONVNET_H
+#define IST_CORE_ENCODE_CONVNET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/error.h"
+
+#define IST_CONVNET_NAME 32
+
+struct ist_conv {
+	char name[IST_CONVNET_NAME]; /* "block 2 expand" */
+	uint32_t in, out;	     /* channels */
+	uint32_t kernel, stride;
+	bool depthwise; /* each channel by itself: in == out */
+	bool clip;	/* to 0..6 */
+	bool last;	/* of its block */
+	bool adds;	/* the block's input, to what a last one gives */
+};
+
+struct ist_convnet;
+
+struct ist_shape3 { /* of what a layer gives */
+	uint32_t channels, height, width;
+};
+
+/* The layers are copied. A net is complete, and from then on immutable, when each has its weights.
+ * IST_INTERNAL where oneDNN cannot do a layer. */
+IST_CHECKED enum ist_code ist_convnet_create(const struct ist_conv *layers, size_t n,
+					     uint32_t height, uint32_t width,
+					     struct ist_convnet **ret, struct ist_err *err);
+void ist_convnet_destroy(struct ist_convnet *net);
+
+/* Layer i's weights, (out, in, kernel, kernel) or (out, 1, kernel, kernel), and bias, (out): copied
+ * into the layout that is computed with. */
+IST_CHECKED enum ist_code ist_convnet_load(struct ist_convnet *net, size_t i, const float *weights,
+					   const float *bias, struct ist_err *err);
+
+/* The shape of layer i's result. */
+struct ist_shape3 ist_convnet_shape(const struct ist_convnet *net, size_t i);
+
+/* One pass through the net: its buffers, lent to one thread at a time. */
+struct ist_convnet_pass;
+
+/* A free one or a new one; as many are kept as ever were in use together. It uses as many threads
+ * as the calling thread's OpenMP setting says. */
+IST_CHECKED enum ist_code ist_convnet_begin(struct ist_convnet *net, struct ist_convnet_pass **ret,
+					    struct ist_err *err);
+void ist_convnet_end(struct ist_convnet_pass *pass); /* NULL is allowed */
+
+/* Where the picture goes: (channels, height, width) */
+float *ist_convnet_input(struct ist_convnet_pass *pass);
+
+/* From the input to the last layer. `see` (NULL: nobody) is called after the last layer of every
+ * block with what that gives. */
+typedef void (*ist_convnet_see)(void *user, size_t layer, const float *chw);
+IST_CHECKED enum ist_code ist_convnet_forward(struct ist_convnet_pass *pass, ist_convnet_see see,
+					      void *user, struct ist_err *err);
+
+/* After that: the last layer's means over all places, (channels), and the layer itself, (height,
+ * width, channels). */
+void ist_convnet_pooled(const struct ist_convnet_pass *pass, float *ret);
+IST_CHECKED enum ist_code ist_convnet_map(const struct ist_convnet_pass *pass, float *ret,
+					  struct ist_err *err);
+
+#endif
