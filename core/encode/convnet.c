@@ -344,6 +344,11 @@ enum ist_code ist_convnet_load(struct ist_convnet *net, size_t i, const float *w
 	return ist_onednn_reorder(&plain, weights, &l->weights_desc, l->weights, err);
 }
 
+size_t ist_convnet_n(const struct ist_convnet *net)
+{
+	return net->n;
+}
+
 struct ist_shape3 ist_convnet_shape(const struct ist_convnet *net, size_t i)
 {
 	return net->layers[i].to;

@@ -46,6 +46,7 @@ void ist_convnet_destroy(struct ist_convnet *net);
 IST_CHECKED enum ist_code ist_convnet_load(struct ist_convnet *net, size_t i, const float *weights,
 					   const float *bias, struct ist_err *err);
 
+size_t ist_convnet_n(const struct ist_convnet *net); /* layers */
 /* The shape of layer i's result. */
 struct ist_shape3 ist_convnet_shape(const struct ist_convnet *net, size_t i);
 

@@ -316,6 +316,7 @@ static enum ist_code open_encoder(struct ist_encoder *encoder, struct ist_folder
 {
 	struct config config = {0};
 	struct ist_convnet *net = NULL;
+	struct ist_shape3 last;
 	uint32_t side;
 	enum ist_code code = read_config(ist_folder_config(folder), &config, err);
 
@@ -328,6 +329,8 @@ static enum ist_code open_encoder(struct ist_encoder *encoder, struct ist_folder
 	ist_folder_drop_weights(folder);
 	encoder->state = net;
 	encoder->dim = config.head;
+	last = ist_convnet_shape(net, ist_convnet_n(net) - 1);
+	encoder->map = (struct ist_map_size){last.height, last.width, last.channels};
 	encoder->frame = (struct ist_frame){
 	    .geometry = IST_GEOMETRY_AUTO,
 	    .filter = IST_FILTER_BICUBIC,
@@ -351,8 +354,9 @@ static void normalise(const uint8_t *rgb, size_t n, float *planes)
 	}
 }
 
-static enum ist_code image(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
-			   const struct ist_pixels *pixels, float *ret, struct ist_err *err)
+/* The feature, or the map where that is wanted. */
+static enum ist_code run(const struct ist_encoder *encoder, const struct ist_pixels *pixels,
+			 bool map, float *ret, struct ist_err *err)
 {
 	struct ist_convnet_pass *pass = NULL;
 	enum ist_code code = ist_convnet_begin(encoder->state, &pass, err);
@@ -361,10 +365,24 @@ static enum ist_code image(const struct ist_encoder *encoder, struct ist_encoder
 		return code;
 	normalise(pixels->rgb, (size_t)pixels->width * pixels->height, ist_convnet_input(pass));
 	code = ist_convnet_forward(pass, NULL, NULL, err);
-	if (code == IST_OK)
+	if (code == IST_OK && map)
+		code = ist_convnet_map(pass, ret, err);
+	else if (code == IST_OK)
 		ist_convnet_pooled(pass, ret);
 	ist_convnet_end(pass);
 	return code;
+}
+
+static enum ist_code image(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
+			   const struct ist_pixels *pixels, float *ret, struct ist_err *err)
+{
+	return run(encoder, pixels, false, ret, err);
+}
+
+static enum ist_code image_map(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
+			       const struct ist_pixels *pixels, float *ret, struct ist_err *err)
+{
+	return run(encoder, pixels, true, ret, err);
 }
 
 const struct ist_encoder_arch ist_encoder_efficientnet = {
@@ -374,4 +392,5 @@ const struct ist_encoder_arch ist_encoder_efficientnet = {
     .open = open_encoder,
     .close = close_encoder,
     .image = image,
+    .image_map = image_map,
 };

@@ -24,6 +24,7 @@
 const struct ist_encoder_arch *const ist_encoder_archs[] = {
     &ist_encoder_clip,
     &ist_encoder_descriptor,
+    &ist_encoder_efficientnet,
     &ist_encoder_ngrams,
     NULL,
 };
@@ -220,6 +221,8 @@ static enum ist_code frame_pixels(const struct ist_encoder *encoder,
 	uint32_t side = encoder->frame.side;
 	uint8_t *rgb;
 
+	if (pixels->width == 0 || pixels->height == 0)
+		return ist_fail(err, IST_INVALID, "the picture has no pixels");
 	*ret = *pixels;
 	if (encoder->frame.geometry == IST_GEOMETRY_WHOLE)
 		return IST_OK;
@@ -246,13 +249,27 @@ enum ist_code ist_encoder_image(const struct ist_encoder *encoder, struct ist_en
 
 	if (encoder->arch->image == NULL)
 		return ist_fail(err, IST_INVALID, "encoder %s takes no pictures", encoder->name);
-	if (pixels->width == 0 || pixels->height == 0)
-		return ist_fail(err, IST_INVALID, "the picture has no pixels");
 	ist_arena_reset(&ws->arena);
 	code = frame_pixels(encoder, ws, pixels, &square, err);
 	if (code == IST_OK)
 		code = encoder->arch->image(encoder, ws, &square, ret, err);
 	return code == IST_OK ? check_feature(encoder, ret, err) : code;
+}
+
+enum ist_code ist_encoder_image_map(const struct ist_encoder *encoder,
+				    struct ist_encoder_workspace *ws,
+				    const struct ist_pixels *pixels, float *ret,
+				    struct ist_err *err)
+{
+	struct ist_pixels square;
+	enum ist_code code;
+
+	if (encoder->arch->image_map == NULL)
+		return ist_fail(err, IST_INVALID, "encoder %s has no map of locations",
+				encoder->name);
+	ist_arena_reset(&ws->arena);
+	code = frame_pixels(encoder, ws, pixels, &square, err);
+	return code == IST_OK ? encoder->arch->image_map(encoder, ws, &square, ret, err) : code;
 }
 
 enum ist_code ist_encoder_texts(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,

@@ -19,6 +19,11 @@
 #include "core/encode/folder.h"
 #include "core/encode/geometry.h"
 
+/* Of the map of locations before pooling. */
+struct ist_map_size {
+	uint32_t height, width, channels;
+};
+
 struct ist_encoder;
 struct ist_encoder_workspace; /* one a thread; grows to its largest use, then allocates nothing */
 
@@ -38,6 +43,11 @@ struct ist_encoder_arch {
 	 * puts them in one space. */
 	enum ist_code (*image)(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
 			       const struct ist_pixels *pixels, float *ret, struct ist_err *err);
+	/* NULL: there is no map of locations. */
+	enum ist_code (*image_map)(const struct ist_encoder *encoder,
+				   struct ist_encoder_workspace *ws,
+				   const struct ist_pixels *pixels, float *ret,
+				   struct ist_err *err);
 	enum ist_code (*texts)(const struct ist_encoder *encoder, struct ist_encoder_workspace *ws,
 			       const struct ist_str *texts, size_t n, float *ret,
 			       struct ist_err *err);
@@ -50,6 +60,7 @@ struct ist_encoder {
 	const struct ist_encoder_arch *arch;
 	char *name;		   /* "descriptor", or the folder's own name */
 	size_t dim;		   /* width of its features */
+	struct ist_map_size map;   /* all 0 where there is none */
 	struct ist_frame frame;	   /* what it wants of pictures; a caller may choose the geometry */
 	void *state;		   /* the architecture's */
 	struct ist_folder *folder; /* NULL for built-ins */
@@ -75,6 +86,12 @@ IST_CHECKED enum ist_code ist_encoder_image(const struct ist_encoder *encoder,
 					    struct ist_encoder_workspace *ws,
 					    const struct ist_pixels *pixels, float *ret,
 					    struct ist_err *err);
+/* The map before pooling, for methods that look at places: ret: (map.height, map.width,
+ * map.channels). IST_INVALID where there is none. */
+IST_CHECKED enum ist_code ist_encoder_image_map(const struct ist_encoder *encoder,
+						struct ist_encoder_workspace *ws,
+						const struct ist_pixels *pixels, float *ret,
+						struct ist_err *err);
 /* ret: (n, dim). Texts are UTF-8; ill-formed bytes are IST_INVALID. */
 IST_CHECKED enum ist_code ist_encoder_texts(const struct ist_encoder *encoder,
 					    struct ist_encoder_workspace *ws,
