@@ -6,6 +6,9 @@
 #include "core/tensor/ops.h"
 
 #define NAME 64
+#define SLOPE .2 /* of the leaky relu */
+#define GAMMA_SD .02
+#define MOMENTUM .1 /* of running statistics */
 
 ist_node *ist_layer_linear(struct ist_graph *graph, struct ist_weights *group, const char *name,
 			   ist_node *x)
@@ -15,6 +18,81 @@ ist_node *ist_layer_linear(struct ist_graph *graph, struct ist_weights *group, c
 	snprintf(weight, sizeof(weight), "%s.weight", name);
 	snprintf(bias, sizeof(bias), "%s.bias", name);
 	return ist_linear(x, ist_weight(graph, group, weight), ist_weight(graph, group, bias));
+}
+
+void ist_layer_add_block(struct ist_weights *group, const char *name, size_t n_in, size_t n_out)
+{
+	char part[NAME];
+
+	snprintf(part, sizeof(part), "%s.lin", name);
+	ist_weights_add_linear(group, part, n_in, n_out);
+	snprintf(part, sizeof(part), "%s.gamma", name);
+	ist_weights_add_normal(group, part, 1, &n_out, 1, GAMMA_SD);
+	snprintf(part, sizeof(part), "%s.beta", name);
+	ist_weights_add_normal(group, part, 1, &n_out, 0, 0);
+}
+
+void ist_layer_add_statistics(struct ist_weights *group, const char *name, const char *site,
+			      size_t n_out)
+{
+	char part[NAME];
+
+	snprintf(part, sizeof(part), "%s.mean%s", name, site);
+	ist_weights_add_normal(group, part, 1, &n_out, 0, 0);
+	snprintf(part, sizeof(part), "%s.var%s", name, site);
+	ist_weights_add_normal(group, part, 1, &n_out, 1, 0);
+}
+
+/* <name>.<part><site> of the group, as a node of the graph. */
+static ist_node *part_of(struct ist_graph *graph, struct ist_weights *group, const char *name,
+			 const char *part, const char *site)
+{
+	char text[NAME];
+
+	snprintf(text, sizeof(text), "%s.%s%s", name, part, site);
+	return ist_weight(graph, group, text);
+}
+
+/* x W' + b, before the normalisation. */
+static ist_node *block_linear(struct ist_graph *graph, struct ist_weights *group, const char *name,
+			      ist_node *x)
+{
+	char lin[NAME];
+
+	snprintf(lin, sizeof(lin), "%s.lin", name);
+	return ist_layer_linear(graph, group, lin, x);
+}
+
+ist_node *ist_layer_block(struct ist_graph *graph, struct ist_weights *group, const char *name,
+			  const char *site, ist_node *x, struct ist_norm *ret)
+{
+	char mean[NAME], variance[NAME];
+	ist_node *y = ist_batch_norm(block_linear(graph, group, name, x),
+				     part_of(graph, group, name, "gamma", ""),
+				     part_of(graph, group, name, "beta", ""));
+
+	snprintf(mean, sizeof(mean), "%s.mean%s", name, site);
+	snprintf(variance, sizeof(variance), "%s.var%s", name, site);
+	*ret = (struct ist_norm){.y = y,
+				 .mean = ist_weights_find(group, mean),
+				 .variance = ist_weights_find(group, variance)};
+	return ist_lrelu(y, SLOPE);
+}
+
+ist_node *ist_layer_block_fixed(struct ist_graph *graph, struct ist_weights *group,
+				const char *name, const char *site, ist_node *x)
+{
+	return ist_lrelu(ist_batch_norm_fixed(block_linear(graph, group, name, x),
+					      part_of(graph, group, name, "gamma", ""),
+					      part_of(graph, group, name, "beta", ""),
+					      part_of(graph, group, name, "mean", site),
+					      part_of(graph, group, name, "var", site)),
+			 SLOPE);
+}
+
+void ist_norm_track(const struct ist_norm *norm)
+{
+	ist_batch_norm_track(norm->y, norm->mean, norm->variance, MOMENTUM);
 }
 
 ist_node *ist_layer_constant_ids(struct ist_graph *graph, const char *name, size_t n, int32_t id)

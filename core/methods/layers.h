@@ -8,6 +8,29 @@
 ist_node *ist_layer_linear(struct ist_graph *graph, struct ist_weights *group, const char *name,
 			   ist_node *x);
 
+/*
+ * A block of an encoder stack or of an adversary: linear, batch normalisation, leaky relu .2.
+ * Declared as <name>.lin.*, <name>.gamma (N(1, .02)) and <name>.beta (0); running statistics
+ * <name>.mean<site> and <name>.var<site> apart, because one block may be used in several places.
+ */
+void ist_layer_add_block(struct ist_weights *group, const char *name, size_t n_in, size_t n_out);
+void ist_layer_add_statistics(struct ist_weights *group, const char *name, const char *site,
+			      size_t n_out);
+
+/* Where a training forward leaves the statistics of its batch, and where they are to run. */
+struct ist_norm {
+	const ist_node *y;
+	struct ist_weight *mean, *variance;
+};
+
+/* By the statistics of the batch; by the running ones. */
+ist_node *ist_layer_block(struct ist_graph *graph, struct ist_weights *group, const char *name,
+			  const char *site, ist_node *x, struct ist_norm *ret);
+ist_node *ist_layer_block_fixed(struct ist_graph *graph, struct ist_weights *group,
+				const char *name, const char *site, ist_node *x);
+/* Moves the running statistics by those of the last forward, with momentum .1. */
+void ist_norm_track(const struct ist_norm *norm);
+
 /* The same id for every row of a batch, such as the sides of a modality game. */
 ist_node *ist_layer_constant_ids(struct ist_graph *graph, const char *name, size_t n, int32_t id);
 

@@ -4,8 +4,13 @@
 #include <string.h>
 
 const struct ist_method *const ist_methods[] = {
-    &ist_method_identity, &ist_method_linear, &ist_method_logistic,
-    &ist_method_acmr,	  &ist_method_mnsgan, NULL,
+    &ist_method_identity,
+    &ist_method_linear,
+    &ist_method_logistic,
+    &ist_method_acmr,
+    &ist_method_mnsgan,
+    &ist_method_cmgan,
+    NULL,
 };
 
 const struct ist_method *ist_method_find(const char *name)

@@ -130,3 +130,26 @@ const uint32_t *ist_sampler_batch(const struct ist_sampler *sampler, size_t numb
 {
 	return sampler->order + number * sampler->batch;
 }
+
+static uint32_t draw_row(const struct ist_sampler *sampler, size_t c, struct ist_rng *rng)
+{
+	size_t start = sampler->class_start[c], size = sampler->class_start[c + 1] - start;
+
+	return sampler->rows[start + ist_rng_below(rng, size)];
+}
+
+void ist_sampler_mismatched(const struct ist_sampler *sampler, uint64_t epoch, uint64_t number,
+			    uint32_t *ret_rows, uint32_t *ret_wrong)
+{
+	struct ist_rng rng;
+
+	start_rng(sampler, epoch, &rng);
+	rng.stream ^= (number + 1) * 0xC2B2AE3D27D4EB4Fu;
+	for (size_t i = 0; i < sampler->batch; i++) {
+		size_t a = ist_rng_below(&rng, sampler->n_classes);
+		size_t b = ist_rng_below(&rng, sampler->n_classes - 1);
+
+		ret_rows[i] = draw_row(sampler, a, &rng);
+		ret_wrong[i] = draw_row(sampler, b < a ? b : b + 1, &rng);
+	}
+}

@@ -43,6 +43,11 @@ void ist_sampler_init(struct ist_sampler *sampler, const struct ist_sampler_kind
 		      uint64_t seed);
 void ist_sampler_finish(struct ist_sampler *sampler);
 void ist_sampler_start(struct ist_sampler *sampler, uint64_t epoch); /* allocates nothing */
+/* Of a balanced sampler with two classes or more, without an epoch: for every slot of a batch two
+ * different classes, each choice as likely, and a row of the first and one of the second. Both
+ * arrays (batch). */
+void ist_sampler_mismatched(const struct ist_sampler *sampler, uint64_t epoch, uint64_t number,
+			    uint32_t *ret_rows, uint32_t *ret_wrong);
 /* The rows of a batch of the epoch last started: (batch). */
 const uint32_t *ist_sampler_batch(const struct ist_sampler *sampler, size_t number);
 

@@ -141,6 +141,18 @@ void ist_scaling_apply(const struct ist_scaling *s, const float *x, size_t n, fl
 	}
 }
 
+/* A root is squared again, a negative one to 0: the feature was not negative there. */
+void ist_scaling_invert(const struct ist_scaling *s, size_t n, float *x)
+{
+	for (size_t i = 0; i < n * s->dim; i++) {
+		size_t j = i % s->dim;
+
+		x[i] = x[i] / s->factor[j] + s->mean[j];
+		if (s->kind == IST_SCALING_SQRT_L2)
+			x[i] = x[i] > 0 ? x[i] * x[i] : 0;
+	}
+}
+
 void ist_scaling_copy(struct ist_scaling *s, const struct ist_scaling *from)
 {
 	init(s, from->kind, from->dim);

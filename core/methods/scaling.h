@@ -47,6 +47,9 @@ void ist_scaling_fit(struct ist_scaling *s, const char *kind, const float *x, si
 		     const uint32_t *rows, size_t n_rows);
 /* x (n, dim) -> ret (n, dim); in place is allowed. */
 void ist_scaling_apply(const struct ist_scaling *s, const float *x, size_t n, float *ret);
+/* Features from scaled ones, in place: x (n, dim). What a scaling divides away (the length of a
+ * row) is lost. */
+void ist_scaling_invert(const struct ist_scaling *s, size_t n, float *x);
 void ist_scaling_copy(struct ist_scaling *s, const struct ist_scaling *from);
 void ist_scaling_finish(struct ist_scaling *s);
 

@@ -16,6 +16,8 @@
 struct ist_graph {
 	struct ist_arena arena;
 	ist_node *first, *last;
+	const struct ist_weights *frozen[IST_MAX_FROZEN];
+	size_t n_frozen;
 	struct ist_err err; /* the first mistake */
 };
 
@@ -108,6 +110,22 @@ ist_node *ist_ids(struct ist_graph *graph, const char *name, size_t rows)
 	return node;
 }
 
+void ist_graph_freeze(struct ist_graph *graph, const struct ist_weights *group)
+{
+	if (graph->n_frozen == IST_MAX_FROZEN)
+		(void)ist_graph_fail(graph, "more than %d frozen groups", IST_MAX_FROZEN);
+	else
+		graph->frozen[graph->n_frozen++] = group;
+}
+
+static bool is_frozen(const struct ist_graph *graph, const struct ist_weights *group)
+{
+	for (size_t i = 0; i < graph->n_frozen; i++)
+		if (graph->frozen[i] == group)
+			return true;
+	return false;
+}
+
 ist_node *ist_weight(struct ist_graph *graph, struct ist_weights *group, const char *name)
 {
 	struct ist_weight *weight = ist_weights_find(group, name);
@@ -120,7 +138,7 @@ ist_node *ist_weight(struct ist_graph *graph, struct ist_weights *group, const c
 			return node;
 	node = leaf(graph, weight->name, weight->n_dims, weight->dim);
 	node->weight = weight;
-	node->wants_gradient = true;
+	node->wants_gradient = !is_frozen(graph, group);
 	return node;
 }
 
@@ -261,7 +279,7 @@ void ist_graph_backward(ist_node *root)
 
 	for (ist_node *node = graph->first; node != NULL; node = node->next) {
 		node->has_gradient = false;
-		if (node->weight != NULL)
+		if (node->weight != NULL && node->wants_gradient)
 			ist_weight_clear(node->weight);
 	}
 	if (!root->wants_gradient)

@@ -21,6 +21,7 @@
 #include "core/tensor/weights.h"
 
 #define IST_MAX_INPUTS 5
+#define IST_MAX_FROZEN 4 /* groups */
 #define IST_MAX_ARGS 6
 
 struct ist_graph;
@@ -55,6 +56,9 @@ void ist_graph_destroy(struct ist_graph *graph);
 ist_node *ist_input(struct ist_graph *graph, const char *name, size_t rows, size_t cols);
 ist_node *ist_ids(struct ist_graph *graph, const char *name, size_t rows);
 ist_node *ist_weight(struct ist_graph *graph, struct ist_weights *group, const char *name);
+/* From now on the weights of a group are constants of this graph: they get no gradient, and none is
+ * computed for them. */
+void ist_graph_freeze(struct ist_graph *graph, const struct ist_weights *group);
 /* An input whose gradient is wanted too. */
 ist_node *ist_variable(struct ist_graph *graph, const char *name, size_t rows, size_t cols);
 /* The same two of any shape, such as the pictures of a batch (N, C, H, W). */

@@ -125,7 +125,7 @@ static void linear_backward(ist_node *y)
 		for (size_t i = 0; i < n; i++)
 			ist_k_axpy(d, 1, y->gradient + i * n_out, n_out);
 	}
-	if (w->weight != NULL) {
+	if (w->weight != NULL && w->wants_gradient) {
 		weight_gradient(y);
 	} else if (w->wants_gradient) {
 		beta = product_target(w, &d);
