@@ -151,7 +151,7 @@ static enum ist_code check_unused(struct ist_store *store, const char *name, str
 	users = json_object_get(use, name);
 	if (json_array_size(users) > 0)
 		code =
-		    ist_fail(err, IST_CONFLICT, "%s is used by %zu collections (%s)", name,
+		    ist_fail(err, IST_CONFLICT, "%s is used by %zu of the collections (%s)", name,
 			     json_array_size(users), json_string_value(json_array_get(users, 0)));
 	json_decref(use);
 	return code;

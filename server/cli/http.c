@@ -185,6 +185,12 @@ static void setup_body(CURL *curl, const struct ist_http_call *call)
 {
 	if (call->form != NULL) {
 		curl_easy_setopt(curl, CURLOPT_MIMEPOST, call->form);
+	} else if (call->read != NULL) {
+		curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(curl, CURLOPT_READFUNCTION, call->read);
+		curl_easy_setopt(curl, CURLOPT_READDATA, call->read_user);
+		curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->len);
+		curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 1L << 18);
 	} else if (call->body != NULL || strcmp(call->method, "POST") == 0 ||
 		   strcmp(call->method, "PUT") == 0) {
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body != NULL ? call->body : "");

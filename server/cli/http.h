@@ -29,7 +29,10 @@ struct ist_http_call {
 	const char *type;   /* of the body */
 	const void *body;
 	size_t len;
-	curl_mime *form;    /* instead of a body */
+	curl_mime *form; /* instead of a body */
+	/* Gives the body as it is sent, `len` bytes in all; CURL_READFUNC_ABORT ends it. */
+	size_t (*read)(char *data, size_t size, size_t n, void *user);
+	void *read_user;
 	const char *header; /* one more, or NULL */
 	/* Gets a good reply as it comes, instead of ret_body; false ends it. */
 	bool (*data)(void *user, const char *data, size_t len);
