@@ -103,3 +103,51 @@ ist_node *ist_layer_constant_ids(struct ist_graph *graph, const char *name, size
 		ids->ids[i] = id;
 	return ids;
 }
+
+static const char *const norm_part[] = {"weight", "bias", "running_mean", "running_var"};
+
+static void name_of(char ret[NAME], const char *name, const char *part)
+{
+	snprintf(ret, NAME, "%s.%s", name, part);
+}
+
+void ist_layer_add_batch_norm(struct ist_weights *group, const char *name, size_t n)
+{
+	for (int i = 0; i < 4; i++) {
+		char part[NAME];
+
+		name_of(part, name, norm_part[i]);
+		ist_weights_add_normal(group, part, 1, &n, i == 0 || i == 3 ? 1 : 0, 0);
+	}
+}
+
+ist_node *ist_layer_batch_norm(struct ist_norms *norms, struct ist_graph *graph,
+			       struct ist_weights *group, const char *name, ist_node *x)
+{
+	char part[4][NAME];
+	ist_node *gamma, *beta, *y;
+
+	for (int i = 0; i < 4; i++)
+		name_of(part[i], name, norm_part[i]);
+	gamma = ist_weight(graph, group, part[0]);
+	beta = ist_weight(graph, group, part[1]);
+	if (!norms->training)
+		return ist_batch_norm_fixed(x, gamma, beta, ist_weight(graph, group, part[2]),
+					    ist_weight(graph, group, part[3]));
+	y = ist_batch_norm(x, gamma, beta);
+	if (y == NULL)
+		return NULL;
+	if (norms->n == IST_MAX_NORMS)
+		return ist_graph_fail(graph, "more than %d batch normalisations", IST_MAX_NORMS);
+	norms->use[norms->n].y = y;
+	norms->use[norms->n].mean = ist_weights_find(group, part[2]);
+	norms->use[norms->n++].variance = ist_weights_find(group, part[3]);
+	return y;
+}
+
+void ist_norms_track(const struct ist_norms *norms)
+{
+	for (size_t i = 0; i < norms->n; i++)
+		ist_batch_norm_track(norms->use[i].y, norms->use[i].mean, norms->use[i].variance,
+				     .1);
+}

@@ -34,4 +34,25 @@ void ist_norm_track(const struct ist_norm *norm);
 /* The same id for every row of a batch, such as the sides of a modality game. */
 ist_node *ist_layer_constant_ids(struct ist_graph *graph, const char *name, size_t n, int32_t id);
 
+/*
+ * Batch normalisation by name: <name>.weight, .bias, .running_mean, .running_var. In training each
+ * use takes its own batch's statistics and is noted down; ist_norms_track, after the forward pass
+ * of a step, moves the running ones by .1. Elsewhere those are used.
+ */
+#define IST_MAX_NORMS 24
+
+struct ist_norms {
+	bool training;
+	size_t n;
+	struct {
+		const ist_node *y;
+		struct ist_weight *mean, *variance;
+	} use[IST_MAX_NORMS];
+};
+
+void ist_layer_add_batch_norm(struct ist_weights *group, const char *name, size_t n);
+ist_node *ist_layer_batch_norm(struct ist_norms *norms, struct ist_graph *graph,
+			       struct ist_weights *group, const char *name, ist_node *x);
+void ist_norms_track(const struct ist_norms *norms);
+
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/methods/maps.h"
 #include "core/tensor/ops.h"
 
 #define EMBED_ROWS 256 /* rows of one pass */
@@ -53,11 +54,19 @@ void ist_network_unref(struct ist_network *network)
 	free(network);
 }
 
+/* A method scales both sides alike, or has a parameter for each. */
+static const char *scaling_of(const json_t *params, enum ist_modality m)
+{
+	const char *own = ist_param_choice(params, ist_scaling_param(m));
+
+	return own != NULL ? own : ist_param_choice(params, "input_scaling");
+}
+
 void ist_network_fit_scaling(struct ist_network *network, const json_t *params,
 			     const struct ist_pairs *pairs, const uint32_t *rows, size_t n)
 {
 	for (int m = 0; m < IST_N_MODALITIES; m++)
-		ist_scaling_fit(&network->scaling[m], ist_param_choice(params, "input_scaling"),
+		ist_scaling_fit(&network->scaling[m], scaling_of(params, m),
 				pairs->x[m], network->n_in[m], rows, n);
 }
 
@@ -96,8 +105,11 @@ const char *ist_network_similarity(const struct ist_method *method, const json_t
 }
 
 /* A posterior has a dimension a class. */
-static size_t dim_of(const struct ist_network *network, enum ist_similarity similarity)
+static size_t dim_of(const struct ist_network *network, enum ist_similarity similarity,
+		     enum ist_modality m)
 {
+	if (network->kind->dim != NULL)
+		return network->kind->dim(network->settings, m);
 	return similarity == IST_INNER ? network->n_classes : network->code;
 }
 
@@ -112,7 +124,7 @@ static void set_network(struct ist_model *model, struct ist_network *network,
 			model->similarity = rankings[i].similarity;
 	for (int m = 0; m < IST_N_MODALITIES; m++) {
 		model->dim_in[m] = network->n_in[m];
-		model->dim[m] = dim_of(network, model->similarity);
+		model->dim[m] = dim_of(network, model->similarity, m);
 	}
 }
 
@@ -166,7 +178,7 @@ enum ist_code ist_network_save(const struct ist_model *model, const char *folder
 	return ist_safetensors_write(path, t, n, NULL, err);
 }
 
-static enum ist_code read_weights(struct ist_network *network, const char *scaling,
+static enum ist_code read_weights(struct ist_network *network, const json_t *params,
 				  const struct ist_safetensors *file, struct ist_err *err)
 {
 	enum ist_code code = ist_weights_read(network->theta, false, "", file, err);
@@ -175,8 +187,8 @@ static enum ist_code read_weights(struct ist_network *network, const char *scali
 		ist_autofree char *prefix =
 		    ist_format("%s.", ist_modality_name((enum ist_modality)m));
 
-		code = ist_scaling_read(&network->scaling[m], scaling, network->n_in[m], file,
-					prefix, err);
+		code = ist_scaling_read(&network->scaling[m], scaling_of(params, m),
+					network->n_in[m], file, prefix, err);
 	}
 	return code;
 }
@@ -209,10 +221,10 @@ static enum ist_code load_file(struct ist_model *model, const struct ist_safeten
 	network = ist_network_create(kind, model->params, model->dim_in, n_classes);
 	model->state = network;
 	for (int m = 0; m < IST_N_MODALITIES; m++)
-		if (model->dim[m] != dim_of(network, model->similarity))
+		if (model->dim[m] != dim_of(network, model->similarity, m))
 			return ist_fail(err, IST_CORRUPT, "%zu dimensions do not fit the manifest",
-					dim_of(network, model->similarity));
-	return read_weights(network, ist_param_choice(model->params, "input_scaling"), file, err);
+					dim_of(network, model->similarity, m));
+	return read_weights(network, model->params, file, err);
 }
 
 enum ist_code ist_network_load(struct ist_model *model, const char *folder, struct ist_err *err)

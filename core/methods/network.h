@@ -24,6 +24,8 @@ struct ist_network_kind {
 	/* Label logits (N, n_classes) of codes; NULL: there is no posterior. */
 	ist_node *(*label)(struct ist_graph *graph, struct ist_weights *theta, const void *settings,
 			   enum ist_modality m, ist_node *code);
+	/* Dimensions of embeddings; NULL: the code's, or a posterior's. */
+	size_t (*dim)(const void *settings, enum ist_modality m);
 	/* Names that a label predictor's bias can have; its length is the number of classes. */
 	const char *heads[2];
 };

@@ -153,6 +153,23 @@ void ist_scaling_invert(const struct ist_scaling *s, size_t n, float *x)
 	}
 }
 
+void ist_scaling_equalise(struct ist_scaling *s, const float *x, const uint32_t *rows,
+			  size_t n_rows)
+{
+	float *row = ist_alloc(s->dim, sizeof(*row)), factor;
+	double squares = 0, n = (double)n_rows * (double)s->dim;
+
+	for (size_t i = 0; i < n_rows; i++) {
+		ist_scaling_apply(s, x + (size_t)rows[i] * s->dim, 1, row);
+		for (size_t j = 0; j < s->dim; j++)
+			squares += (double)row[j] * (double)row[j];
+	}
+	factor = squares > 0 ? (float)sqrt(n / squares) : 1;
+	for (size_t j = 0; j < s->dim; j++)
+		s->factor[j] *= factor;
+	free(row);
+}
+
 void ist_scaling_copy(struct ist_scaling *s, const struct ist_scaling *from)
 {
 	init(s, from->kind, from->dim);

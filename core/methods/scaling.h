@@ -45,6 +45,11 @@ struct ist_scaling {
 /* x (…, dim) row-major; the rows listed in `rows` are learned from. `kind` is one of the names. */
 void ist_scaling_fit(struct ist_scaling *s, const char *kind, const float *x, size_t dim,
 		     const uint32_t *rows, size_t n_rows);
+/* Multiplies every factor by one number, so that the numbers of the listed rows, all columns
+ * together, have mean square 1: for networks that want inputs of one size but not of equal columns.
+ */
+void ist_scaling_equalise(struct ist_scaling *s, const float *x, const uint32_t *rows,
+			  size_t n_rows);
 /* x (n, dim) -> ret (n, dim); in place is allowed. */
 void ist_scaling_apply(const struct ist_scaling *s, const float *x, size_t n, float *ret);
 /* Features from scaled ones, in place: x (n, dim). What a scaling divides away (the length of a

@@ -83,7 +83,7 @@ static void update_block(const struct ist_optimiser *o, const struct ist_rates *
 
 	for (size_t i = 0; i < rows; i++, at += w->cols) {
 		if (o->decoupled)
-			ist_k_scale(w->value + at, (ist_real)(1 - o->lr * o->weight_decay),
+			ist_k_scale(w->value + at, (ist_real)(1 - o->lr * w->pace * o->weight_decay),
 				    w->value + at, w->cols);
 		o->rule->update(r, w->value + at, g + i * w->cols, w->moment[0] + at,
 				w->moment[1] + at, w->cols);
@@ -102,6 +102,7 @@ static void update_weight(struct ist_optimiser *o, struct ist_weight *w, double 
 	int threads = omp_get_max_threads();
 
 	o->rule->rates(o, ++w->steps, &r);
+	r.rate *= (ist_real)w->pace;
 	if (n_blocks > 1 && threads > 1 && !omp_in_parallel()) {
 #pragma omp parallel for schedule(dynamic, 1)
 		for (size_t i = 0; i < n_blocks; i++)

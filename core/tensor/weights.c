@@ -52,6 +52,7 @@ void ist_weights_add(struct ist_weights *group, const char *name, int n_dims, co
 	w->name = ist_strdup(name);
 	w->n_dims = n_dims;
 	w->fan_in = fan_in;
+	w->pace = 1;
 	w->size = 1;
 	for (int i = 0; i < n_dims; i++)
 		w->size *= w->dim[i] = dim[i];
@@ -68,6 +69,13 @@ void ist_weights_add_normal(struct ist_weights *group, const char *name, int n_d
 	ist_weights_add(group, name, n_dims, dim, 0);
 	group->weights[group->n - 1]->mean = mean;
 	group->weights[group->n - 1]->sd = sd;
+}
+
+void ist_weights_add_eye(struct ist_weights *group, const char *name, size_t n_in, size_t n_out,
+			 double sd)
+{
+	ist_weights_add_normal(group, name, 2, (size_t[]){n_out, n_in}, 0, sd);
+	group->weights[group->n - 1]->eye = true;
 }
 
 void ist_weights_add_linear(struct ist_weights *group, const char *name, size_t n_in, size_t n_out)
@@ -123,6 +131,8 @@ void ist_weights_init(struct ist_weights *group, uint64_t seed)
 		ist_rng_init(&rng, seed, stream);
 		for (size_t k = 0; k < w->size; k++)
 			w->value[k] = (ist_real)initial(w, &rng);
+		for (size_t k = 0; w->eye && k < w->rows && k < w->cols; k++)
+			w->value[k * w->cols + k] += 1;
 	}
 	ist_weights_touch(group);
 }

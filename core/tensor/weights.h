@@ -37,6 +37,8 @@ struct ist_weight {
 	size_t rows, cols; /* cols = size / rows; a bias is one row */
 	size_t size, fan_in;
 	double mean, sd;			/* of the initial values, where fan_in is 0 */
+	bool eye;				/* ones on the diagonal are added to them */
+	double pace;				/* factor on the learning rate; 1 */
 	ist_real *value, *gradient, *moment[2]; /* in the group's slabs */
 	uint64_t steps;				/* updates so far */
 	/* gradient = dense (where has_dense) + sum of products + decay * value */
@@ -66,6 +68,9 @@ void ist_weights_add(struct ist_weights *group, const char *name, int n_dims, co
 /* One whose initial values are N(mean, sd): all `mean` with sd 0. */
 void ist_weights_add_normal(struct ist_weights *group, const char *name, int n_dims,
 			    const size_t *dim, double mean, double sd);
+/* A matrix near the identity: N(0, sd) with ones added on the diagonal. */
+void ist_weights_add_eye(struct ist_weights *group, const char *name, size_t n_in, size_t n_out,
+			 double sd);
 void ist_weights_add_linear(struct ist_weights *group, const char *name, size_t n_in, size_t n_out);
 /* The slabs; values only unless `training`. Values start at 0. */
 void ist_weights_allocate(struct ist_weights *group, bool training);
