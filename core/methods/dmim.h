@@ -64,8 +64,9 @@ void ist_dmim_destroy(struct ist_dmim *dmim);
  * the second. */
 void ist_dmim_step(struct ist_dmim *dmim, double lr);
 
-/* Fills in what the data decide; then reads the settings. */
-void ist_dmim_decide(json_t *params, const size_t n_in[IST_N_MODALITIES], size_t n_rows);
+/* Fills in what the data decide (some pictures' features are negative; training triples); then
+ * reads the settings. */
+void ist_dmim_decide(json_t *params, bool negative, size_t n_rows);
 void ist_dmim_settings(const json_t *params, const size_t n_in[IST_N_MODALITIES], size_t n_classes,
 		       void *ret);
 extern const struct ist_network_kind ist_dmim_kind;

@@ -150,8 +150,7 @@ static ist_node *text_term(struct ist_dmim *a)
 static ist_node *local_term(struct ist_dmim *a)
 {
 	ist_node *psi = ist_dmim_critic(&a->norms, a->graph, a->critics, "psi_f", a->f);
-	ist_node *omega =
-	    ist_dmim_critic(&a->norms, a->graph, a->critics, "omega_m", a->target);
+	ist_node *omega = ist_dmim_critic(&a->norms, a->graph, a->critics, "omega_m", a->target);
 
 	omega = ist_layer_norm(omega, ist_weight(a->graph, a->critics, "omega_m.layer.weight"),
 			       ist_weight(a->graph, a->critics, "omega_m.layer.bias"));

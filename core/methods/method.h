@@ -144,7 +144,8 @@ struct ist_method {
 	enum ist_code (*compose)(const struct ist_model *model, const float *image,
 				 const float *text, size_t n, float *ret, struct ist_err *err);
 	/* IST_RECONSTRUCT: the features of modality `to` that features of `from` call up, in the
-	 * encoder's own scale: x (n, dim_in[from]) -> ret (n, dim_in[to]). Any number of threads. */
+	 * encoder's own scale: x (n, dim_in[from]) -> ret (n, dim_in[to]). Any number of threads.
+	 */
 	enum ist_code (*reconstruct)(const struct ist_model *model, enum ist_modality from,
 				     enum ist_modality to, const float *x, size_t n, float *ret,
 				     struct ist_err *err);

@@ -10,6 +10,7 @@ const struct ist_method *const ist_methods[] = {
     &ist_method_acmr,
     &ist_method_mnsgan,
     &ist_method_cmgan,
+    &ist_method_dmim,
     NULL,
 };
 

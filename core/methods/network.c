@@ -66,8 +66,8 @@ void ist_network_fit_scaling(struct ist_network *network, const json_t *params,
 			     const struct ist_pairs *pairs, const uint32_t *rows, size_t n)
 {
 	for (int m = 0; m < IST_N_MODALITIES; m++)
-		ist_scaling_fit(&network->scaling[m], scaling_of(params, m),
-				pairs->x[m], network->n_in[m], rows, n);
+		ist_scaling_fit(&network->scaling[m], scaling_of(params, m), pairs->x[m],
+				network->n_in[m], rows, n);
 }
 
 void ist_network_feed(const struct ist_network *network, const struct ist_pairs *pairs,

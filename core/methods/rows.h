@@ -10,5 +10,6 @@ extern const struct ist_method ist_method_logistic; /* logistic.c */
 extern const struct ist_method ist_method_acmr;	    /* acmr.c */
 extern const struct ist_method ist_method_cmgan;    /* cmgan.c */
 extern const struct ist_method ist_method_mnsgan;   /* mnsgan.c */
+extern const struct ist_method ist_method_dmim;	    /* dmim.c */
 
 #endif
