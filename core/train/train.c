@@ -13,6 +13,7 @@
 #include "core/methods/linalg.h"
 #include "core/train/baselines.h"
 #include "core/train/calibrate.h"
+#include "core/train/composed.h"
 #include "core/train/report.h"
 
 #define MIN_TRAIN 10 /* pairs */
@@ -60,12 +61,33 @@ static size_t count_classes(const struct ist_pairs *pairs)
 	return n;
 }
 
+/* A method of triples needs no pairs; what they allow is measured beside. */
+static enum ist_code check_triples(const struct ist_pairs *pairs, struct ist_err *err)
+{
+	size_t train = ist_composed_count(pairs, IST_TRAIN);
+	size_t test = ist_composed_count(pairs, IST_TEST);
+
+	if (train < MIN_TRAIN)
+		return ist_fail(err, IST_NOT_ENOUGH_DATA,
+				"%zu triples with both pictures in the training part, %d are "
+				"needed",
+				train, MIN_TRAIN);
+	if (test < MIN_TEST)
+		return ist_fail(err, IST_NOT_ENOUGH_DATA,
+				"%zu triples with both pictures held out to measure on, %d are "
+				"needed",
+				test, MIN_TEST);
+	return IST_OK;
+}
+
 enum ist_code ist_train_check(const struct ist_method *method, const struct ist_pairs *pairs,
 			      struct ist_err *err)
 {
 	bool labelled = (method->needs & IST_NEEDS_LABELS) != 0;
 	size_t n = count_part(pairs, IST_TRAIN, labelled);
 
+	if ((method->needs & IST_NEEDS_TRIPLES) != 0)
+		return check_triples(pairs, err);
 	if (n < MIN_TRAIN)
 		return ist_fail(err, IST_NOT_ENOUGH_DATA,
 				"%zu %spairs of image and text to train on, %d are needed", n,
@@ -103,6 +125,7 @@ struct stage {
 	const struct ist_train_hooks *outer;
 	double from, to;
 	const struct ist_trials *validation;
+	const struct ist_composed *composed; /* of the validation part */
 };
 
 /* Fractions of a stage become fractions of the whole. */
@@ -137,6 +160,12 @@ static double stage_validate(void *user, const struct ist_model *model)
 	const struct ist_train_hooks hooks = {.user = user, .stop = stage_stop};
 	double figure = NAN;
 
+	if (model->method->compose != NULL)
+		return stage->composed->n_queries > 0 &&
+			       ist_composed_figure(stage->composed, model, &hooks, &figure, NULL) ==
+				   IST_OK
+			   ? figure
+			   : NAN;
 	if (stage->validation->direction[IST_IMAGE].n_queries == 0 || !model->crosses ||
 	    ist_trials_figure(stage->validation, model, &hooks, &figure, NULL) != IST_OK)
 		return NAN;
@@ -176,6 +205,27 @@ static enum ist_code add_digest(const void *data, size_t len, uint8_t state[IST_
 	return IST_OK;
 }
 
+static enum ist_code add_triples(const struct ist_pairs *pairs, uint8_t state[IST_SHA256_SIZE],
+				 const struct ist_train_hooks *hooks, struct ist_err *err)
+{
+	const struct ist_triples *t = pairs->triples;
+	const struct {
+		const void *data;
+		size_t bytes;
+	} part[] = {
+	    {t->image, t->n_images * pairs->dim[IST_IMAGE] * sizeof(float)},
+	    {t->text, t->n * pairs->dim[IST_TEXT] * sizeof(float)},
+	    {t->reference, t->n * sizeof(*t->reference)},
+	    {t->target, t->n * sizeof(*t->target)},
+	    {t->part, t->n},
+	};
+	enum ist_code code = IST_OK;
+
+	for (size_t i = 0; i < IST_COUNT(part) && code == IST_OK; i++)
+		code = add_digest(part[i].data, part[i].bytes, state, hooks, err);
+	return code;
+}
+
 /* Features, labels and parts: two models of one fingerprint learned from the same. */
 static enum ist_code fingerprint(const struct ist_pairs *pairs, const struct ist_train_hooks *hooks,
 				 json_t **ret, struct ist_err *err)
@@ -192,6 +242,8 @@ static enum ist_code fingerprint(const struct ist_pairs *pairs, const struct ist
 		    add_digest(pairs->label, pairs->n * sizeof(*pairs->label), state, hooks, err);
 	if (code == IST_OK)
 		code = add_digest(pairs->part, pairs->n, state, hooks, err);
+	if (code == IST_OK && pairs->triples != NULL)
+		code = add_triples(pairs, state, hooks, err);
 	if (code != IST_OK)
 		return code;
 	ist_hex(state, sizeof(state), hex);
@@ -241,6 +293,7 @@ struct training {
 	json_t *params;
 	uint64_t seed;
 	struct ist_trials validation, test;
+	struct ist_composed composed, composed_test; /* without triples: no queries */
 	struct ist_model *model;
 	json_t *report;
 };
@@ -249,6 +302,8 @@ static void training_finish(struct training *t)
 {
 	ist_trials_finish(&t->validation);
 	ist_trials_finish(&t->test);
+	ist_composed_finish(&t->composed);
+	ist_composed_finish(&t->composed_test);
 	ist_model_unref(t->model);
 	json_decref(t->report);
 }
@@ -282,11 +337,12 @@ static enum ist_code learn(struct training *t, const struct ist_train_hooks *out
 	}
 	json_decref(t->model->data);
 	t->model->data = data;
-	return ist_calibrate(t->model, t->pairs, hooks, err);
+	code = ist_calibrate(t->model, t->pairs, hooks, err);
+	return code == IST_OK ? ist_composed_calibrate(t->model, t->pairs, hooks, err) : code;
 }
 
-/* Everything about the model that is read from the test part. */
-static enum ist_code report(struct training *t, struct stage *stage, struct ist_err *err)
+/* Figures and baselines of queries across image and text. */
+static enum ist_code report_pairs(struct training *t, struct stage *stage, struct ist_err *err)
 {
 	struct ist_train_hooks hooks = stage_hooks(stage, SHARE_METHOD, SHARE_BASELINES);
 	json_t *baselines = NULL;
@@ -304,6 +360,44 @@ static enum ist_code report(struct training *t, struct stage *stage, struct ist_
 	return code;
 }
 
+/* The same of composed queries, under "composed". */
+static enum ist_code report_composed(struct training *t, struct stage *stage, struct ist_err *err)
+{
+	struct ist_train_hooks hooks = stage_hooks(stage, SHARE_METHOD, SHARE_BASELINES);
+	json_t *figures = NULL, *baselines = NULL;
+	enum ist_code code;
+
+	stage_progress(stage, 0, "measuring composed queries");
+	code = ist_composed_report(&t->composed_test, t->model, &hooks, &figures, err);
+	if (code != IST_OK)
+		return code;
+	json_object_set_new(t->report, "composed", figures);
+	code = ist_composed_baselines(&t->composed, &t->composed_test, &hooks, &baselines, err);
+	if (code != IST_OK)
+		return code;
+	json_object_set_new(figures, "baselines", baselines);
+	json_object_set_new(figures, "split",
+			    json_pack("{s:I, s:I, s:I}", "train",
+				      (json_int_t)ist_composed_count(t->pairs, IST_TRAIN),
+				      "validation",
+				      (json_int_t)ist_composed_count(t->pairs, IST_VALIDATION),
+				      "test", (json_int_t)ist_composed_count(t->pairs, IST_TEST)));
+	return IST_OK;
+}
+
+/* Everything about the model that is read from the test part. A method of triples may have no
+ * pairs, or none held out. */
+static enum ist_code report(struct training *t, struct stage *stage, struct ist_err *err)
+{
+	bool composes = t->model->method->compose != NULL;
+	enum ist_code code = composes ? report_composed(t, stage, err) : IST_OK;
+
+	if (code == IST_OK &&
+	    (!composes || (t->model->crosses && count_items(t->pairs, IST_TEST) >= MIN_TEST)))
+		code = report_pairs(t, stage, err);
+	return code;
+}
+
 enum ist_code ist_train(const struct ist_method *method, const struct ist_pairs *pairs,
 			json_t *params, uint64_t seed, const struct ist_train_hooks *hooks,
 			struct ist_model **ret, json_t **ret_report, struct ist_err *err)
@@ -311,7 +405,9 @@ enum ist_code ist_train(const struct ist_method *method, const struct ist_pairs 
 	static const struct ist_train_hooks none;
 	ist_auto(training_finish) struct training t = {
 	    .method = method, .pairs = pairs, .params = params, .seed = seed};
-	struct stage stage = {.outer = hooks != NULL ? hooks : &none, .validation = &t.validation};
+	struct stage stage = {.outer = hooks != NULL ? hooks : &none,
+			      .validation = &t.validation,
+			      .composed = &t.composed};
 	struct ist_train_hooks inner = stage_hooks(&stage, 0, SHARE_METHOD);
 	enum ist_code code;
 
@@ -320,11 +416,15 @@ enum ist_code ist_train(const struct ist_method *method, const struct ist_pairs 
 	code = ist_train_check(method, pairs, err);
 	if (code == IST_OK)
 		code = ist_train_check_params(method, params,
-					      count_part(pairs, IST_VALIDATION, false) > 0, err);
+					      count_part(pairs, IST_VALIDATION, false) > 0 ||
+						  ist_composed_count(pairs, IST_VALIDATION) > 0,
+					      err);
 	if (code != IST_OK)
 		return code;
 	ist_trials_init(&t.validation, pairs, IST_VALIDATION);
 	ist_trials_init(&t.test, pairs, IST_TEST);
+	ist_composed_init(&t.composed, pairs, IST_VALIDATION);
+	ist_composed_init(&t.composed_test, pairs, IST_TEST);
 	t.report = json_pack("{s:n}", "validation");
 	code = learn(&t, stage.outer, &inner, err);
 	if (code == IST_OK)
