@@ -8,10 +8,10 @@
  * is under 1e-9). No branch, and no digits lost on the negative side.
  */
 #include <math.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/encode/exp_inline.h"
 #include "core/encode/transformer_private.h"
 
 static const struct {
@@ -37,24 +37,6 @@ bool ist_activation_find(const char *name, enum ist_activation *ret)
 	return false;
 }
 
-/* 2^k e^r with |r| <= ln 2 / 2, ln 2 taken off in two parts; for x within what a float can hold. */
-static inline float exp_inline(float x)
-{
-	float k = (x * 1.44269504f + 12582912.0f) - 12582912.0f; /* to the nearest whole */
-	float r = x - k * 0.693359375f + k * 2.12194440e-4f;
-	float p = 1.9875691500e-4f, power;
-	uint32_t bits = (uint32_t)((int32_t)k + 127) << 23;
-
-	p = p * r + 1.3981999507e-3f;
-	p = p * r + 8.3334519073e-3f;
-	p = p * r + 4.1665795894e-2f;
-	p = p * r + 1.6666665459e-1f;
-	p = p * r + 5.0000001201e-1f;
-	p = p * r * r + r + 1.0f;
-	memcpy(&power, &bits, sizeof(power));
-	return p * power;
-}
-
 static inline float bound(float x, float limit)
 {
 	return x < -limit ? -limit : x > limit ? limit : x;
@@ -62,7 +44,7 @@ static inline float bound(float x, float limit)
 
 static inline float sigmoid(float x)
 {
-	return 1.0f / (1.0f + exp_inline(-bound(x, 87.0f)));
+	return 1.0f / (1.0f + ist_exp_inline(-bound(x, 87.0f)));
 }
 
 static inline float gelu1(float x)
@@ -78,7 +60,7 @@ static inline float gelu1(float x)
 	p = p * a - 0.036372166126966476f;
 	p = p * a - 0.3182999789714813f;
 	p = p * a - 0.797885537147522f;
-	return (x > 0 ? x : 0) - 0.5f * whole * exp_inline(a * p);
+	return (x > 0 ? x : 0) - 0.5f * whole * ist_exp_inline(a * p);
 }
 
 IST_CLONES static void gelu(float *x, size_t n)

@@ -1,108 +1,178 @@
 /*
- * softmax(q k^T / sqrt d) v for one head of one sequence. Keys are turned (d, n), so that a vector
- * is 16 keys and no sum runs across a register; values are copied side by side. Six queries at a
- * time share what is read of both: twelve of AVX2's 16 registers hold sums.
+ * softmax(q k^T / sqrt d) v over strips. A vector is 16 queries; scores are rows of keys below each
+ * other, so the softmax goes down them. Queries, keys and values are read where they lie: a strip's
+ * lanes that belong to other sequences are worked on too and masked out of the result, which costs
+ * less than copying.
  */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
-#include "core/base/memory.h"
+#include "core/encode/exp_inline.h"
 #include "core/encode/transformer_private.h"
-#include "core/tensor/kernels.h"
 
-#define LANES 16
-#define QUERIES 6
+#define ROWS 8 /* keys or features whose sums stay in registers */
 
-/* Unaligned by type: queries and values lie in rows of any width. */
-typedef float lanes
-    __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef int32_t mask_lanes __attribute__((vector_size(IST_LANES * sizeof(int32_t)), may_alias));
 
-static size_t round_lanes(size_t n)
-{
-	return (n + LANES - 1) / LANES * LANES;
-}
-
-/* keys (d, n), values (n, d), scores (QUERIES, n), sums (QUERIES, d), all rounded up to lanes */
+/* the head's result before its division (d, 16), scores (n, 16) */
 size_t ist_attention_scratch(const struct ist_transformer *t, size_t longest)
 {
-	size_t d = t->width / t->n_heads, n = round_lanes(longest);
-
-	return d * n + n * round_lanes(d) + QUERIES * (n + round_lanes(d));
+	return (t->width / t->n_heads + longest) * IST_LANES;
 }
 
-/* ret (QUERIES, width) = the rows of a times b (k, width), its first k rows; width in whole lanes
- */
-IST_CLONES static void multiply(const float *const a[QUERIES], const float *b, size_t k,
-				size_t width, size_t pitch, float *ret)
+/* ret[i] (16) += sum over l < k of a[i * row + l * step] b[l] (16), for `rows` <= ROWS. */
+static inline __attribute__((always_inline)) void multiply_rows(size_t rows, const float *a,
+								size_t row, size_t step,
+								const float *b, size_t k,
+								float *ret)
 {
-	for (size_t j = 0; j < width; j += LANES) {
-		lanes sum[QUERIES] = {{0}};
+	ist_lanes sum[ROWS];
 
-		for (size_t l = 0; l < k; l++) {
-			lanes x = *(const lanes *)(b + l * pitch + j);
+	for (size_t i = 0; i < rows; i++)
+		sum[i] = *ist_lanes_at(ret, i);
+	for (size_t l = 0; l < k; l++) {
+		ist_lanes x = *ist_lanes_at(b, l);
 
-			for (int i = 0; i < QUERIES; i++)
-				sum[i] += a[i][l] * x;
-		}
-		for (int i = 0; i < QUERIES; i++)
-			*(lanes *)(ret + (size_t)i * pitch + j) = sum[i];
+		for (size_t i = 0; i < rows; i++)
+			sum[i] += a[i * row + l * step] * x;
+	}
+	for (size_t i = 0; i < rows; i++)
+		*ist_lanes_at(ret, i) = sum[i];
+}
+
+/* Whole tiles have their number of rows at compile time. */
+IST_CLONES static void multiply(size_t rows, const float *a, size_t row, size_t step,
+				const float *b, size_t k, float *ret)
+{
+	for (; rows >= ROWS; rows -= ROWS, a += ROWS * row, ret += ROWS * IST_LANES)
+		multiply_rows(ROWS, a, row, step, b, k, ret);
+	for (; rows > 0; rows--, a += row, ret += IST_LANES)
+		multiply_rows(1, a, row, step, b, k, ret);
+}
+
+/* What the calls below share: one head, one sequence, one strip of its queries. */
+struct look {
+	const float *query; /* (d, 16) */
+	const float *key;   /* the head's rows of the first strip; (d, 16) every `pitch` floats */
+	const float *value;
+	size_t pitch;
+	size_t d;
+	size_t start, n; /* the sequence's first token, and how many of its keys are looked at */
+	float *scores;	 /* (n, 16) */
+};
+
+/* Calls of multiply for the runs of keys that lie in one strip each. */
+static void score(const struct look *k)
+{
+	memset(k->scores, 0, k->n * IST_LANES * sizeof(float));
+	for (size_t j = 0, run; j < k->n; j += run) {
+		size_t lane = (k->start + j) % IST_LANES, strip = (k->start + j) / IST_LANES;
+
+		run = IST_MIN(IST_LANES - lane, k->n - j);
+		multiply(run, k->key + strip * k->pitch + lane, 1, IST_LANES, k->query, k->d,
+			 k->scores + j * IST_LANES);
 	}
 }
 
-/* Scores of the first n keys become weights; the rest up to `room` have none. */
-static void softmax(float *s, size_t n, size_t room, float scale)
+static void weigh(const struct look *k, float *ret)
 {
-	float top;
+	memset(ret, 0, k->d * IST_LANES * sizeof(float));
+	for (size_t j = 0, run; j < k->n; j += run) {
+		size_t lane = (k->start + j) % IST_LANES, strip = (k->start + j) / IST_LANES;
 
-	ist_k_scale(s, scale, s, n);
-	top = ist_k_max(s, n);
-	ist_k_exp(s, s, top, n);
-	ist_k_scale(s, (float)(1 / ist_k_sum(s, n)), s, n);
-	memset(s + n, 0, (room - n) * sizeof(*s));
+		run = IST_MIN(IST_LANES - lane, k->n - j);
+		multiply(k->d, k->value + strip * k->pitch + lane, IST_LANES, 1,
+			 k->scores + j * IST_LANES, run, ret);
+	}
 }
 
-static void pack(const float *k, const float *v, size_t pitch, size_t n, size_t d, float *keys,
-		 float *values)
+/* A query sees no key after itself: `first` is the query's number in its sequence at lane 0. */
+static void hide(const struct look *k, ptrdiff_t first)
 {
-	size_t n_round = round_lanes(n), d_round = round_lanes(d);
+	for (size_t j = first > 0 ? (size_t)first : 0; j < k->n; j++) {
+		for (ptrdiff_t i = 0; i < IST_LANES && first + i < (ptrdiff_t)j; i++)
+			k->scores[j * IST_LANES + (size_t)i] = -FLT_MAX;
+	}
+}
 
-	memset(keys, 0, d * n_round * sizeof(*keys));
-	memset(values, 0, n * d_round * sizeof(*values));
+/* Scores become weights that are not yet divided by their sum, which is ret (16). */
+IST_CLONES static void exponents(float *s, size_t n, float scale, float *ret)
+{
+	ist_lanes top = *ist_lanes_at(s, 0), sum = {0};
+
+	for (size_t j = 1; j < n; j++) {
+		ist_lanes x = *ist_lanes_at(s, j);
+		mask_lanes over = x > top;
+
+		top = (ist_lanes)(((mask_lanes)x & over) | ((mask_lanes)top & ~over));
+	}
+	for (size_t j = 0; j < n; j++) {
+		for (size_t i = 0; i < IST_LANES; i++)
+			s[j * IST_LANES + i] =
+			    ist_exp_inline((s[j * IST_LANES + i] - top[i]) * scale);
+		sum += *ist_lanes_at(s, j);
+	}
+	*(ist_lanes *)ret = sum;
+}
+
+/* ret (d, 16) = part / sum in lanes `from` to `to`, as it was in the others. */
+IST_CLONES static void finish(const float *part, const float *sum, size_t d, size_t from, size_t to,
+			      float *ret)
+{
+	mask_lanes mine;
+	ist_lanes rate;
+
+	for (size_t i = 0; i < IST_LANES; i++) {
+		mine[i] = i >= from && i < to ? -1 : 0;
+		rate[i] = 1 / sum[i];
+	}
+	for (size_t j = 0; j < d; j++) {
+		mask_lanes x = (mask_lanes)(*ist_lanes_at(part, j) * rate);
+		mask_lanes old = (mask_lanes)*ist_lanes_at(ret, j);
+
+		*ist_lanes_at(ret, j) = (ist_lanes)((x & mine) | (old & ~mine));
+	}
+}
+
+/* Lanes `from` to `to` of one strip of queries. */
+static void attend(const struct look *k, bool causal, size_t from, size_t to, size_t strip,
+		   float *part, float *ret)
+{
+	_Alignas(64) float sum[IST_LANES];
+
+	score(k);
+	if (causal)
+		hide(k, (ptrdiff_t)(strip * IST_LANES) - (ptrdiff_t)k->start);
+	exponents(k->scores, k->n, 1 / sqrtf((float)k->d), sum);
+	weigh(k, part);
+	finish(part, sum, k->d, from, to, ret);
+}
+
+void ist_attention_head(const struct ist_transformer *t, size_t head, const size_t *starts,
+			size_t n, const float *qkv, float *ret, float *scratch)
+{
+	size_t d = t->width / t->n_heads, pitch = 3 * t->width * IST_LANES;
+	size_t part = t->width * IST_LANES;
+	const float *query = qkv + head * d * IST_LANES;
+	float *to = ret + head * d * IST_LANES;
+
 	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < d; j++)
-			keys[j * n_round + i] = k[i * pitch + j];
-		memcpy(values + i * d_round, v + i * pitch, d * sizeof(*values));
-	}
-}
+		struct look k = {.key = query + part,
+				 .value = query + 2 * part,
+				 .pitch = pitch,
+				 .d = d,
+				 .start = starts[i],
+				 .scores = scratch + d * IST_LANES};
 
-void ist_attention_head(const struct ist_transformer *t, size_t head, const float *qkv, size_t n,
-			float *ret, float *scratch)
-{
-	size_t d = t->width / t->n_heads, n_round = round_lanes(n), d_round = round_lanes(d);
-	size_t pitch = 3 * t->width;
-	const float *q = qkv + head * d;
-	float *keys = scratch, *values = keys + d * n_round;
-	float *scores = values + n_round * d_round, *sums = scores + QUERIES * n_round;
-	float scale = 1 / sqrtf((float)d);
+		for (size_t at = starts[i], end; at < starts[i + 1]; at = end) {
+			size_t strip = at / IST_LANES;
 
-	pack(q + t->width, q + 2 * t->width, pitch, n, d, keys, values);
-	for (size_t at = 0; at < n; at += QUERIES) {
-		size_t rows = IST_MIN((size_t)QUERIES, n - at);
-		size_t seen = t->causal ? at + rows : n; /* keys that any of these looks at */
-		const float *a[QUERIES], *p[QUERIES];
-
-		/* Past the end the last query is worked on again. */
-		for (size_t i = 0; i < QUERIES; i++) {
-			a[i] = q + (at + IST_MIN(i, rows - 1)) * pitch;
-			p[i] = scores + IST_MIN(i, rows - 1) * n_round;
+			end = IST_MIN((strip + 1) * IST_LANES, starts[i + 1]);
+			k.n = (t->causal ? end : starts[i + 1]) - starts[i];
+			k.query = query + strip * pitch;
+			attend(&k, t->causal, at % IST_LANES, end - strip * IST_LANES, strip,
+			       scratch, to + strip * part);
 		}
-		multiply(a, keys, d, round_lanes(seen), n_round, scores);
-		for (size_t i = 0; i < rows; i++)
-			softmax(scores + i * n_round, t->causal ? at + i + 1 : n, round_lanes(seen),
-				scale);
-		multiply(p, values, seen, d_round, d_round, sums);
-		for (size_t i = 0; i < rows; i++)
-			memcpy(ret + (at + i) * t->width + head * d, sums + i * d_round,
-			       d * sizeof(*ret));
 	}
 }

@@ -1,117 +1,188 @@
-/* The stack of blocks; see transformer.h. */
+/*
+ * The stack of blocks: a team of threads goes through the same steps, shares each out (products by
+ * outputs, attention by heads, norms by strips) and meets after it. A step reads what others wrote
+ * in the step before, never what they write in this one. See transformer_private.h for the layout.
+ */
 #include "core/encode/transformer.h"
 
 #include <math.h>
 #include <omp.h>
-#include <string.h>
 
-#include "core/base/memory.h"
 #include "core/encode/transformer_private.h"
-#include "core/tensor/kernels.h"
 
-static void norm_row(const struct ist_norm *norm, float eps, size_t width, float *x)
-{
-	float mean = 0, variance = 0, rate;
-
-	for (size_t j = 0; j < width; j++)
-		mean += x[j];
-	mean /= (float)width;
-	for (size_t j = 0; j < width; j++)
-		variance += (x[j] - mean) * (x[j] - mean);
-	rate = 1 / sqrtf(variance / (float)width + eps);
-	for (size_t j = 0; j < width; j++)
-		x[j] = (x[j] - mean) * rate * norm->weight[j] + norm->bias[j];
-}
-
-void ist_norm_run(const struct ist_norm *norm, float eps, size_t rows, size_t width, float *x)
-{
-	for (size_t i = 0; i < rows; i++)
-		norm_row(norm, eps, width, x + i * width);
-}
-
-/* What a run works on. */
+/* What a run works on; (n_strips, …, 16) each. */
 struct run {
 	const struct ist_transformer *t;
 	const size_t *starts;
-	size_t n, rows;
-	float *x;	/* (rows, width) */
-	float *normed;	/* (rows, width) */
-	float *hidden;	/* (rows, 3 width or inner) */
-	float *part;	/* (rows, width) */
-	float *scratch; /* one a thread */
+	size_t n, rows, n_strips;
+	float *rows_x;	/* the caller's (rows, width) */
+	float *x;	/* width */
+	float *normed;	/* width; what goes into a part where the norm comes before it */
+	float *context; /* width; what attention gathers */
+	float *part;	/* width; what is added to x */
+	float *hidden;	/* 3 width or inner: query, key and value, or the mlp's */
+	float *scratch; /* attention's, one a thread */
 	size_t scratch_size;
-	struct ist_arena *arena;
 };
 
-static void attention(struct run *r, const struct ist_transformer_block *b, const float *x)
+/* x = norm(x + part), or where norms come before: x = x + part, normed = norm(x). Either may be
+ * left out. */
+static void add_norm(const struct run *r, struct ist_team team, const float *part,
+		     const struct ist_norm *norm)
 {
-	const struct ist_transformer *t = r->t;
-	const struct ist_linear *parts[] = {&b->query, &b->key, &b->value};
+	size_t width = r->t->width, step = width * IST_LANES;
+	float *to = r->t->norm_before ? r->normed : r->x;
+	size_t begin, end = ist_team_share(team, r->n_strips, &begin);
 
-	for (size_t i = 0; i < 3; i++) {
-		ist_linear_run(parts[i], t->width, t->width, IST_ACT_NONE, x, r->rows, r->part,
-			       r->arena);
-		for (size_t k = 0; k < r->rows; k++)
-			memcpy(r->hidden + (k * 3 + i) * t->width, r->part + k * t->width,
-			       t->width * sizeof(float));
-	}
-#pragma omp parallel for schedule(dynamic, 1)
-	for (size_t i = 0; i < r->n * t->n_heads; i++) {
-		size_t s = i / t->n_heads, start = r->starts[s];
-
-		ist_attention_head(t, i % t->n_heads, r->hidden + start * 3 * t->width,
-				   r->starts[s + 1] - start, r->normed + start * t->width,
-				   r->scratch + (size_t)omp_get_thread_num() * r->scratch_size);
-	}
-	ist_linear_run(&b->output, t->width, t->width, IST_ACT_NONE, r->normed, r->rows, r->part,
-		       r->arena);
+	for (size_t s = begin; s < end; s++)
+		ist_norm_strip(norm, r->t->eps, width, r->x + s * step,
+			       part != NULL ? part + s * step : NULL, to + s * step);
+	ist_team_meet(team);
 }
 
-static void mlp(struct run *r, const struct ist_transformer_block *b, const float *x)
+static void add(const struct run *r, struct ist_team team, const float *part)
 {
-	const struct ist_transformer *t = r->t;
+	size_t begin, end = ist_team_share(team, r->n_strips * r->t->width, &begin);
 
-	ist_linear_run(&b->up, t->width, t->inner, t->activation, x, r->rows, r->hidden, r->arena);
-	ist_linear_run(&b->down, t->inner, t->width, IST_ACT_NONE, r->hidden, r->rows, r->part,
-		       r->arena);
+	for (size_t j = begin; j < end; j++)
+		*ist_lanes_at(r->x, j) += *ist_lanes_at(part, j);
+	ist_team_meet(team);
 }
 
-/* x + part(x), with its norm before or after. */
-static void
-residual(struct run *r, const struct ist_transformer_block *b, const struct ist_norm *norm,
-	 void (*part)(struct run *r, const struct ist_transformer_block *b, const float *x))
+/* part = output(attention(query, key, value of x)) */
+static void attention(const struct run *r, struct ist_team team,
+		      const struct ist_transformer_block *b, const float *x)
 {
 	const struct ist_transformer *t = r->t;
-	size_t size = r->rows * t->width;
-	const float *x = r->x;
+	const struct ist_linear joined[] = {b->query, b->key, b->value};
+	float *scratch = r->scratch + team.rank * r->scratch_size;
+	size_t begin, end;
 
-	if (t->norm_before) {
-		memcpy(r->normed, r->x, size * sizeof(float));
-		ist_norm_run(norm, t->eps, r->rows, t->width, r->normed);
-		x = r->normed;
+	ist_linear_strips(team, joined, 3, t->width, t->width, IST_ACT_NONE, x, r->n_strips,
+			  r->hidden);
+	ist_team_meet(team);
+	end = ist_team_share(team, t->n_heads, &begin);
+	for (size_t head = begin; head < end; head++)
+		ist_attention_head(t, head, r->starts, r->n, r->hidden, r->context, scratch);
+	ist_team_meet(team);
+	ist_linear_strips(team, &b->output, 1, t->width, t->width, IST_ACT_NONE, r->context,
+			  r->n_strips, r->part);
+	ist_team_meet(team);
+}
+
+/* part = down(act(up(x))) */
+static void mlp(const struct run *r, struct ist_team team, const struct ist_transformer_block *b,
+		const float *x)
+{
+	const struct ist_transformer *t = r->t;
+
+	ist_linear_strips(team, &b->up, 1, t->width, t->inner, t->activation, x, r->n_strips,
+			  r->hidden);
+	ist_team_meet(team);
+	ist_linear_strips(team, &b->down, 1, t->inner, t->width, IST_ACT_NONE, r->hidden,
+			  r->n_strips, r->part);
+	ist_team_meet(team);
+}
+
+/* A part's sum is taken with the norm that comes next, whichever block that one belongs to. */
+static void blocks_before(const struct run *r, struct ist_team team)
+{
+	const struct ist_transformer_block *b = r->t->blocks;
+	const float *part = NULL;
+
+	for (size_t i = 0; i < r->t->n_blocks; i++) {
+		add_norm(r, team, part, &b[i].attention_norm);
+		attention(r, team, &b[i], r->normed);
+		add_norm(r, team, r->part, &b[i].mlp_norm);
+		mlp(r, team, &b[i], r->normed);
+		part = r->part;
 	}
-	part(r, b, x);
-	ist_k_add(r->x, r->x, r->part, size);
-	if (!t->norm_before)
-		ist_norm_run(norm, t->eps, r->rows, t->width, r->x);
+	if (part != NULL)
+		add(r, team, part);
+}
+
+static void blocks_after(const struct run *r, struct ist_team team)
+{
+	const struct ist_transformer_block *b = r->t->blocks;
+
+	for (size_t i = 0; i < r->t->n_blocks; i++) {
+		attention(r, team, &b[i], r->x);
+		add_norm(r, team, r->part, &b[i].attention_norm);
+		mlp(r, team, &b[i], r->x);
+		add_norm(r, team, r->part, &b[i].mlp_norm);
+	}
+}
+
+static void run_team(const struct run *r, struct ist_team team)
+{
+	ist_strips_from_rows(team, r->rows_x, r->rows, r->t->width, r->x);
+	ist_team_meet(team);
+	(r->t->norm_before ? blocks_before : blocks_after)(r, team);
+	ist_strips_to_rows(team, r->x, r->rows, r->t->width, r->rows_x);
+}
+
+/* Scratch begins on a cache line of its own for every thread. */
+static void allocate(struct run *r, size_t threads, struct ist_arena *arena)
+{
+	const struct ist_transformer *t = r->t;
+	size_t n = r->n_strips * IST_LANES, longest = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		longest = IST_MAX(longest, r->starts[i + 1] - r->starts[i]);
+	r->x = ist_arena_alloc(arena, n * t->width, sizeof(float));
+	r->context = ist_arena_alloc(arena, n * t->width, sizeof(float));
+	r->part = ist_arena_alloc(arena, n * t->width, sizeof(float));
+	r->hidden = ist_arena_alloc(arena, n * IST_MAX(3 * t->width, t->inner), sizeof(float));
+	if (t->norm_before)
+		r->normed = ist_arena_alloc(arena, n * t->width, sizeof(float));
+	r->scratch_size = ist_attention_scratch(t, longest);
+	r->scratch = ist_arena_alloc(arena, threads * r->scratch_size, sizeof(float));
 }
 
 void ist_transformer_run(const struct ist_transformer *t, const size_t *starts, size_t n, float *x,
 			 struct ist_arena *arena)
 {
-	size_t rows = starts[n], longest = 0;
-	struct run r = {.t = t, .starts = starts, .n = n, .rows = rows, .x = x, .arena = arena};
+	size_t threads = ist_team_size();
+	struct run r = {.t = t, .starts = starts, .n = n, .rows = starts[n], .rows_x = x};
 
-	for (size_t i = 0; i < n; i++)
-		longest = IST_MAX(longest, starts[i + 1] - starts[i]);
-	r.normed = ist_arena_alloc(arena, rows * t->width, sizeof(float));
-	r.part = ist_arena_alloc(arena, rows * t->width, sizeof(float));
-	r.hidden = ist_arena_alloc(arena, rows * IST_MAX(3 * t->width, t->inner), sizeof(float));
-	r.scratch_size = ist_attention_scratch(t, longest);
-	r.scratch =
-	    ist_arena_alloc(arena, (size_t)omp_get_max_threads() * r.scratch_size, sizeof(float));
-	for (size_t i = 0; i < t->n_blocks; i++) {
-		residual(&r, &t->blocks[i], &t->blocks[i].attention_norm, attention);
-		residual(&r, &t->blocks[i], &t->blocks[i].mlp_norm, mlp);
+	r.n_strips = ist_strips(r.rows);
+	allocate(&r, threads, arena);
+	if (threads == 1) {
+		run_team(&r, (struct ist_team){0, 1});
+		return;
+	}
+#pragma omp parallel num_threads((int)threads)
+	run_team(&r,
+		 (struct ist_team){(size_t)omp_get_thread_num(), (size_t)omp_get_num_threads()});
+}
+
+IST_CLONES static float sum_of(const float *x, size_t n, float shift, bool square)
+{
+	ist_lanes sum = {0};
+	float ret = 0;
+	size_t j = 0;
+
+	for (; j + IST_LANES <= n; j += IST_LANES) {
+		ist_lanes v = *(const ist_lanes *)(x + j) - shift;
+
+		if (square)
+			v *= v;
+		sum += v;
+	}
+	for (size_t i = 0; i < IST_LANES; i++)
+		ret += sum[i];
+	for (; j < n; j++)
+		ret += square ? (x[j] - shift) * (x[j] - shift) : x[j] - shift;
+	return ret;
+}
+
+void ist_norm_run(const struct ist_norm *norm, float eps, size_t rows, size_t width, float *x)
+{
+	for (size_t i = 0; i < rows; i++, x += width) {
+		float mean = sum_of(x, width, 0, false) / (float)width;
+		float rate = 1 / sqrtf(sum_of(x, width, mean, true) / (float)width + eps);
+
+		for (size_t j = 0; j < width; j++)
+			x[j] = (x[j] - mean) * rate * norm->weight[j] + norm->bias[j];
 	}
 }
