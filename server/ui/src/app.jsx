@@ -1,17 +1,31 @@
 /* The frame of the page: head, the way to the views, what concerns all of them, the view. */
 import { busy, getAll, gone } from './api.js';
 import { useValue } from './observable.js';
+import { ErrorFace } from './parts/faces.jsx';
 import { Icon } from './parts/icons.jsx';
 import { Toasts } from './parts/toast.jsx';
 import { go, href, useRoute } from './router.js';
 import { useEvery, useLoad } from './use.js';
 import { useEffect, useState } from 'preact/hooks';
+import { Add } from './views/add.jsx';
+import { Compare } from './views/compare.jsx';
+import { Docs } from './views/docs.jsx';
+import { Item } from './views/item.jsx';
+import { Operate } from './views/operate.jsx';
 import { Search } from './views/search.jsx';
+import { Train } from './views/train.jsx';
 import { Welcome } from './views/welcome.jsx';
 
+/* `alone`: it makes sense without a collection. */
 const VIEWS = {
   search: { title: 'Search', view: Search, tab: true },
+  add: { title: 'Add', view: Add, tab: true, alone: true },
+  train: { title: 'Train', view: Train, tab: true },
+  compare: { title: 'Compare', view: Compare, tab: true },
+  operate: { title: 'Operate', view: Operate, tab: true, alone: true },
+  item: { view: Item },
 };
+const isDocs = location.pathname === '/docs';
 
 const REMEMBERED = 'isthmus.collection';
 
@@ -53,28 +67,28 @@ function BusyBanner() {
 function Head({ route, collection, collections }) {
   const names = collections?.map((c) => c.name) || [];
   if (collection && !names.includes(collection)) names.unshift(collection);
-  const view = VIEWS[route.view] ? route.view : 'search';
+  const view = isDocs ? '' : route.view === 'item' || !VIEWS[route.view] ? 'search' : route.view;
   return (
     <header class="head">
-      <a class="brand" href="#/"><Mark /> <span>Isthmus</span></a>
-      {names.length > 0 && (
+      <a class="brand" href="/#/"><Mark /> <span>Isthmus</span></a>
+      {names.length > 0 && !isDocs && (
         <label class="which">
           <span class="hidden">Collection</span>
           <select value={collection} onChange={(event) =>
-            go(href(VIEWS[view].tab ? view : 'search', event.target.value))}>
+            go(href(view || 'search', event.target.value))}>
             {names.map((name) => <option key={name}>{name}</option>)}
           </select>
         </label>
       )}
       <nav aria-label="Views">
         {Object.entries(VIEWS).filter(([, row]) => row.tab).map(([name, row]) => (
-          <a key={name} href={href(name, collection)} class="tab"
+          <a key={name} href={(isDocs ? '/' : '') + href(name, collection)} class="tab"
             aria-current={view === name ? 'page' : undefined}>
             <Icon name={name} /> <span>{row.title}</span>
           </a>
         ))}
       </nav>
-      <a class="tab docs" href="/docs"><Icon name="docs" /> <span>API</span></a>
+      <a class="tab docs" href="/docs" aria-current={isDocs ? 'page' : undefined}><Icon name="docs" /> <span>API</span></a>
     </header>
   );
 }
@@ -99,8 +113,8 @@ export function App() {
   }, [route.collection]);
   const known = VIEWS[route.view];
   const nothing = list.data?.length === 0 && !route.collection;
-  const View = known && !(nothing && known.needs !== false) ? known.view : null;
-  const waiting = !collection && !list.data;
+  const View = isDocs ? Docs : nothing && !known?.alone ? Welcome : known?.view || Search;
+  const waiting = !isDocs && !collection && !list.data && !list.error;
   return (
     <>
       <a class="skip" href="#view" onClick={(event) => {
@@ -111,11 +125,10 @@ export function App() {
       <GoneBanner />
       <BusyBanner />
       <main id="view" tabIndex={-1}>
-        {waiting ? null : View
-          ? <View key={`${route.view}/${collection}`} route={route} collection={collection}
-            collections={list} />
-          : nothing ? <Welcome collections={list} />
-            : <Search key={collection} route={route} collection={collection} collections={list} />}
+        {waiting ? null : list.error && !collection && !known?.alone
+          ? <ErrorFace error={list.error} retry={list.reload} />
+          : <View key={`${route.view}/${route.view === 'operate' ? '' : collection}`} route={route}
+            collection={collection} collections={list} />}
       </main>
       <Toasts />
     </>

@@ -79,13 +79,21 @@ function Range({ facet, row, setRange }) {
 
 const isRange = (facet) => facet.min !== null && (facet.more || facet.values.length > FIND_FROM);
 
+/* A field is of use where it parts the items: not if all say the same, or each something else. */
+function tellsApart(facet) {
+  if (facet.min !== null && facet.min !== facet.max) return true;
+  if (facet.field === 'has') return new Set(facet.values.map((one) => one.count)).size > 1;
+  return facet.values.length > 1 && facet.values[0].count > 1;
+}
+
 export function Filters({ collection, params, apply }) {
   const facets = useLoad(`facets ${collection}`, (signal) =>
     get(collectionPath(collection, '/facets?limit=100'), { signal }));
   const rows = readFilter(params);
   const rowOf = (field) => rows.find((row) => row.field === field)
     || { field, values: [], min: null, max: null };
-  const list = facets.data?.facets || [];
+  const list = (facets.data?.facets || []).filter((facet) => tellsApart(facet)
+    || rows.some((row) => row.field === facet.field));
   if (!list.length && !rows.length) return null;
 
   const setValues = (field, values) => {

@@ -1,0 +1,331 @@
+/*
+ * Compare: all models with both directions and their intervals, which differences are more than
+ * luck, the queries on which two of them differ most; and which one queries use.
+ */
+import { useMemo, useState } from 'preact/hooks';
+import { collectionPath, getAll, post, request } from '../api.js';
+import { count, duration, figure, percent, time } from '../format.js';
+import { waitForJob } from '../jobs.js';
+import { forgetPages } from '../pages.js';
+import { ErrorFace, ErrorLine, Face, Loading } from '../parts/faces.jsx';
+import { Icon } from '../parts/icons.jsx';
+import { Interval } from '../parts/interval.jsx';
+import { Thumb } from '../parts/tile.jsx';
+import { toast } from '../parts/toast.jsx';
+import { go, href } from '../router.js';
+import { useLoad, useTitle } from '../use.js';
+import { changed } from './search.jsx';
+
+const METRICS = [['map_all', 'MAP'], ['map_50', 'MAP@50'], ['r_1', 'R@1'], ['r_5', 'R@5'],
+  ['r_10', 'R@10'], ['median_rank', 'median rank']];
+const DIRECTIONS = [['image_to_text', 'Picture → text'], ['text_to_image', 'Text → picture']];
+const QUERIES = 24;
+
+/* ---- what is read ---- */
+
+/* Models that were trained, each with the seconds that its job took. */
+function useModels(collection) {
+  return useLoad(`compare ${collection}`, async (signal) => {
+    const jobsOf = `/v1/jobs?collection=${encodeURIComponent(collection)}`;
+    const [models, jobs] = await Promise.all([
+      getAll(collectionPath(collection, '/models'), 'models', { signal }),
+      getAll(jobsOf, 'jobs', { signal, most: 500 })]);
+    const seconds = {};
+    for (const job of jobs) {
+      if (job.result?.model && job.started_at && job.finished_at) {
+        seconds[job.result.model] = (new Date(job.finished_at) - new Date(job.started_at)) / 1000;
+      }
+    }
+    const compared = jobs.filter((job) => job.kind === 'compare' && job.state === 'done');
+    return { models, seconds, compared };
+  });
+}
+
+/* The newest comparison that holds all of these models. */
+const latestOf = (compared, ids) => compared.find((job) => {
+  const there = new Set((job.result?.models || []).map((one) => one.id));
+  return ids.every((id) => there.has(id));
+})?.result || null;
+
+async function compare(collection, body, progress) {
+  const job = await post(collectionPath(collection, '/models:compare'), body);
+  return (await waitForJob(job, progress)).result;
+}
+
+/* ---- the table ---- */
+
+const NOTE = {
+  best: 'the best here',
+  worse: 'worse than the best: the interval of the difference is below 0',
+  same: 'no difference that is more than luck',
+};
+
+function Mark({ row, best }) {
+  if (!row) return null;
+  if (row.id === best) return <b class="good" title={NOTE.best}>best</b>;
+  const difference = row.difference
+    ? ` (${figure(row.difference.value)}; ${figure(row.difference.low)} to
+      ${figure(row.difference.high)})` : '';
+  return row.significant
+    ? <span class="bad" title={NOTE.worse + difference}>▼ {figure(row.difference?.value)}</span>
+    : <span class="quiet" title={NOTE.same + difference}>≈ {figure(row.difference?.value)}</span>;
+}
+
+function Actions({ collection, model, reload }) {
+  const [busy, setBusy] = useState('');
+  const run = (name, work) => async () => {
+    setBusy(name);
+    try {
+      await work();
+    } catch (error) {
+      toast(error.message, { tone: 'bad' });
+    }
+    setBusy('');
+    reload();
+  };
+  const path = collectionPath(collection, `/models/${model.id}`);
+  const activate = run('activate', async () => {
+    const reply = await post(`${path}:activate`, {});
+    if (reply.kind) await waitForJob(reply);
+    forgetPages();
+    toast(`${model.id} is active.`);
+  });
+  const remove = run('remove', async () => {
+    await request('DELETE', path);
+    toast(`${model.id} was removed.`);
+  });
+  if (model.active) return <b class="active">active</b>;
+  return (
+    <span class="actions">
+      <button type="button" class="quiet" onClick={activate} disabled={busy !== ''}
+        aria-label={`Activate ${model.id}`}>{busy === 'activate' ? 'Activating…' : 'Activate'}
+      </button>
+      {model.id !== 'identity' && <button type="button" class="plain" onClick={remove}
+        disabled={busy !== ''} aria-label={`Delete ${model.id}`} title="Delete">
+        <Icon name="trash" size={18} /></button>}
+    </span>
+  );
+}
+
+const mostOf = (models, metric) => Math.max(1e-9, ...models.flatMap((model) =>
+  DIRECTIONS.map(([name]) => model.report?.[name]?.[metric]?.high || 0))) * 1.05;
+
+function Row({ collection, model, data, metric, most, result, picked, pick, reload }) {
+  const compared = result?.models.find((one) => one.id === model.id);
+  const figures = compared || model.report || {};
+  const digits = metric === 'median_rank' ? 0 : 3;
+  return (
+    <tr class={model.active ? 'is-active' : ''}>
+      <td class="pickcell"><input type="checkbox" checked={picked} disabled={!model.report}
+        aria-label={`Choose ${model.id}`} onChange={pick} /></td>
+      <th scope="row"><span>{model.id}</span> <code>{model.method}</code>
+        {figures.similarity && <small class="quiet"> by {figures.similarity}</small>}
+        <small class="quiet when">{time(model.created_at)}</small></th>
+      {DIRECTIONS.map(([name, title]) => (
+        <td key={name} data-title={title}>
+          <Interval of={figures[name]?.[metric]} most={most} digits={digits}
+            chance={model.report?.chance?.[name]?.[metric]?.value}
+            label={`${model.id}, ${title}`} />
+        </td>))}
+      <td data-title="Difference"><Mark row={compared} best={result?.best} /></td>
+      <td data-title="Trained in" class="number">
+        {duration(compared?.training_s ?? data.seconds[model.id])}</td>
+      <td class="last"><Actions collection={collection} model={model} reload={reload} /></td>
+    </tr>
+  );
+}
+
+/* ---- two of them ---- */
+
+function Side({ name, value, best }) {
+  return (
+    <span class={best ? 'better' : ''}>
+      <small>{name}</small>
+      <span class="measure"><i style={{ width: `${Math.max(1, value * 100)}%` }} /></span>
+      <small>{figure(value, 2)}</small>
+    </span>
+  );
+}
+
+function Query({ collection, row, models, texts }) {
+  const fromImage = row.direction === 'image_to_text';
+  const [a, b] = models;
+  const to = href('search', collection, { id: row.id, side: fromImage ? 'image' : 'text',
+    target: fromImage ? 'text' : 'image', model: a, with: b });
+  return (
+    <li class="apart">
+      <a href={to} aria-label={`Both models on ${row.id}`}>
+        {fromImage
+          ? <span class="pic"><Thumb collection={collection} id={row.id} wide="10rem" /></span>
+          : <span class="pic words"><span>{texts?.[row.id] || row.id}</span></span>}
+      </a>
+      <div>
+        <small class="quiet">{fromImage ? 'picture → text' : 'text → picture'}</small>
+        {models.map((id) => <Side key={id} name={id} value={row[id]}
+          best={row[id] === Math.max(row[a], row[b])} />)}
+      </div>
+    </li>
+  );
+}
+
+/* Texts of the items that are shown as words. */
+function useTexts(collection, rows) {
+  const ids = [...new Set(rows.filter((row) => row.direction !== 'image_to_text')
+    .map((row) => row.id))];
+  const list = useLoad(ids.length ? `texts ${collection} ${ids.join()}` : null, async (signal) => {
+    const quoted = ids.map((id) => `"${id.replace(/[\\"]/g, '\\$&')}"`).join(', ');
+    const search = new URLSearchParams({ filter: `id in [${quoted}]` });
+    const items = await getAll(collectionPath(collection, `/items?${search}`), 'items',
+      { signal, most: ids.length });
+    return Object.fromEntries(items.map((item) => [item.id, item.texts[0]]));
+  });
+  return list.data;
+}
+
+function Apart({ collection, result, models }) {
+  const rows = result.apart || [];
+  const texts = useTexts(collection, rows);
+  if (!rows.length) return <p class="quiet">There is no held-out query on which they differ.</p>;
+  return (
+    <ul class="aparts">
+      {rows.map((row) => <Query key={`${row.id} ${row.direction}`} collection={collection}
+        row={row} models={models} texts={texts} />)}
+    </ul>
+  );
+}
+
+function Two({ collection, models }) {
+  const [progress, setProgress] = useState(null);
+  const result = useLoad(`two ${collection} ${models.join()}`, () =>
+    compare(collection, { models, queries: QUERIES }, setProgress));
+  return (
+    <section aria-label="Where they differ">
+      <h2>Where {models[0]} and {models[1]} differ most</h2>
+      {result.loading && <Loading what={progress?.stage || 'Comparing'} />}
+      <ErrorLine error={result.error} retry={result.reload} />
+      {result.data && <Apart collection={collection} result={result.data} models={models} />}
+    </section>
+  );
+}
+
+/* ---- the view ---- */
+
+function Significance({ collection, ids, result, done }) {
+  const [progress, setProgress] = useState(null);
+  const [error, setError] = useState(null);
+  const start = async () => {
+    setError(null);
+    setProgress({ progress: 0 });
+    try {
+      await compare(collection, { models: ids }, setProgress);
+      done();
+    } catch (failure) {
+      setError(failure);
+    }
+    setProgress(null);
+  };
+  return (
+    <>
+      {progress ? <progress value={progress.progress} max={1}
+        aria-label={`Comparing: ${percent(progress.progress)}`} />
+        : <button type="button" class={result ? 'quiet' : ''} onClick={start}>
+          {result ? 'Test the differences again' : 'Test the differences'}</button>}
+      <ErrorLine error={error} />
+    </>
+  );
+}
+
+export function Compare({ route, collection, collections }) {
+  useTitle('Compare');
+  const data = useModels(collection);
+  const [metric, setMetric] = useState(null);
+  const { params } = route;
+  const picked = useMemo(() => (params.get('models') || '').split(',').filter(Boolean), [params]);
+  if (data.error && !data.data) return <ErrorFace error={data.error} retry={data.reload} />;
+  if (!data.data) return <Loading />;
+
+  const { models, compared } = data.data;
+  const trained = models.filter((model) => model.report);
+  if (!trained.length) {
+    return (
+      <Face icon="compare" title="There is no model to compare yet">
+        <p>Train two, and see which one finds more of what it has never seen.</p>
+        <a class="button" href={href('train', collection)}>Train a model</a>
+      </Face>
+    );
+  }
+  const ids = trained.map((model) => model.id);
+  const result = latestOf(compared, ids);
+  const byLabel = trained.some((model) => model.report.image_to_text?.map_all?.value !== null);
+  const shown = metric || (byLabel ? 'map_all' : 'r_10');
+  const reload = () => {
+    data.reload();
+    collections.reload();
+  };
+  const pick = (id) => {
+    const next = picked.includes(id) ? picked.filter((one) => one !== id)
+      : [...picked, id].slice(-2);
+    go(href('compare', collection, changed(params, { models: next.join(',') || null })),
+      { replace: true });
+  };
+  const rollBack = async () => {
+    try {
+      const reply = await post(collectionPath(collection, '/models:rollback'), {});
+      if (reply.kind) await waitForJob(reply);
+      forgetPages();
+      toast('The latest activation was undone.');
+    } catch (error) {
+      toast(error.message, { tone: 'bad' });
+    }
+    reload();
+  };
+  const rows = [...models].reverse();
+  return (
+    <div class="wide">
+      <h1>Compare models</h1>
+      <div class="bar">
+        <div class="segments" role="radiogroup" aria-label="Measure">
+          {METRICS.map(([name, title]) => (
+            <label key={name}>
+              <input type="radio" name="metric" checked={shown === name}
+                onChange={() => setMetric(name)} /><span>{title}</span>
+            </label>))}
+        </div>
+        <p class="row">
+          {trained.length > 1 && <Significance collection={collection} ids={ids} result={result}
+            done={reload} />}
+          <button type="button" class="quiet" onClick={rollBack}><Icon name="undo" /> Roll back
+          </button>
+        </p>
+      </div>
+      <ErrorLine error={data.error} retry={data.reload} />
+      <table class="models-table">
+        <caption class="hidden">Models with figures of held-out queries</caption>
+        <thead>
+          <tr>
+            <td />
+            <th scope="col">Model</th>
+            {DIRECTIONS.map(([name, title]) => <th scope="col" key={name}>{title}</th>)}
+            <th scope="col" title="To the best, on the same held-out queries">Difference</th>
+            <th scope="col">Trained in</th>
+            <td />
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((model) => (
+            <Row key={model.id} collection={collection} model={model} data={data.data}
+              metric={shown} most={mostOf(trained, shown)} result={result} reload={reload}
+              picked={picked.includes(model.id)} pick={() => pick(model.id)} />))}
+        </tbody>
+      </table>
+      <p class="quiet note">
+        Held-out pairs that no training saw, with 95 % intervals; the upright line is chance.
+        {result && ' ▼ marks a difference to the best that is more than luck, ≈ one that may be.'}
+        {trained.length > 1 && ' Choose two models to see the queries on which they differ.'}
+        {trained[0].report.split && ` ${count(trained[0].report.split.test)} pairs were held out.`}
+      </p>
+      {picked.length === 2 && ids.includes(picked[0]) && ids.includes(picked[1])
+        && <Two key={picked.join()} collection={collection} models={picked} />}
+    </div>
+  );
+}

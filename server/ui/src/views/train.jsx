@@ -1,0 +1,287 @@
+/* Train: a method from cards, its parameters as a form, the runs with live curves. */
+import { useMemo, useState } from 'preact/hooks';
+import { collectionPath, get, getAll, post, request } from '../api.js';
+import { count, duration, figure, percent, plural, time } from '../format.js';
+import { isOver, useLiveJobs } from '../jobs.js';
+import { Chart } from '../parts/chart.jsx';
+import { ErrorFace, ErrorLine, Face, Loading } from '../parts/faces.jsx';
+import { ParamForm, readParams } from '../parts/form.jsx';
+import { Icon } from '../parts/icons.jsx';
+import { toast } from '../parts/toast.jsx';
+import { href } from '../router.js';
+import { useEvery, useLoad, useTitle } from '../use.js';
+
+const AUTO = {
+  name: 'auto', title: 'Let it choose', paper: null, needs: [], can: [],
+  about: 'Trains several methods within a time that you give, and keeps the best on held-back data.',
+  params: [{ name: 'budget_s', type: 'int', default: 600, min: 10, max: 86400,
+    help: 'seconds that it may take in all' }],
+};
+
+/* ---- what a method needs, and what of that is here ---- */
+
+const NEEDS = {
+  labels: (c) => ({ have: c.labelled, text: `labels: ${count(c.labelled)} of ${plural(c.items,
+    'item')}` }),
+  triples: (c) => ({ have: c.triples, text: `triples (a picture, words, a picture):
+    ${count(c.triples)}` }),
+  tokens: (c) => ({ have: c.texts, text: `texts in words: ${count(c.texts)}` }),
+  pixels: (c) => ({ have: c.images, text: `the pictures themselves: ${count(c.images)}` }),
+};
+
+function needsOf(method, counts) {
+  const pairs = Math.min(counts.images || counts.items, counts.texts || counts.items);
+  return [
+    { have: pairs, text: `pictures with texts: ${count(pairs)}` },
+    ...method.needs.map((name) => NEEDS[name]?.(counts) || { have: 1, text: name }),
+  ];
+}
+
+function Card({ method, counts, checked, choose }) {
+  const needs = needsOf(method, counts);
+  const lacking = needs.some((need) => need.have === 0);
+  const extra = method.can.filter((what) => !what.startsWith('embed'));
+  return (
+    <label class={`method ${checked ? 'chosen' : ''} ${lacking ? 'lacking' : ''}`}>
+      <input type="radio" name="method" value={method.name} checked={checked} onChange={choose} />
+      <b>{method.title}</b>
+      <code>{method.name}</code>
+      {method.about && <p>{method.about}</p>}
+      {method.paper && <small class="quiet">{method.paper.authors.split(',')[0]} et al.,{' '}
+        {method.paper.venue} {method.paper.year}</small>}
+      <ul class="needs">
+        {needs.map((need) => (
+          <li key={need.text} class={need.have ? 'good' : 'bad'}>
+            <Icon name={need.have ? 'check' : 'close'} size={16} />
+            <span class="hidden">{need.have ? 'has' : 'lacks'} </span>{need.text}
+          </li>))}
+      </ul>
+      {extra.length > 0 && <small class="quiet">can also {extra.join(', ')}</small>}
+    </label>
+  );
+}
+
+/* ---- starting one ---- */
+
+const ACTIVATE = [['if_better', 'if it is better'], ['always', 'always'], ['never', 'never']];
+
+function Start({ collection, method, started }) {
+  const [values, setValues] = useState({});
+  const [seed, setSeed] = useState('');
+  const [activate, setActivate] = useState('if_better');
+  const [error, setError] = useState(null);
+  const [sending, setSending] = useState(false);
+  const isAuto = method.name === 'auto';
+
+  const start = async (event) => {
+    event.preventDefault();
+    setError(null);
+    setSending(true);
+    const params = readParams(method.params, values);
+    const body = { method: method.name, activate };
+    if (isAuto) body.budget_s = params.budget_s || 600;
+    else if (Object.keys(params).length) body.params = params;
+    if (seed !== '') body.seed = Number(seed);
+    try {
+      started(await post(collectionPath(collection, '/trainings'), body));
+    } catch (failure) {
+      setError(failure);
+    }
+    setSending(false);
+  };
+  return (
+    <form class="start" onSubmit={start} aria-label={`Train ${method.title}`}>
+      {method.params.length > 0 && (
+        <details open={isAuto}>
+          <summary>{isAuto ? 'Time' : plural(method.params.length, 'parameter')}
+            {Object.keys(values).length > 0 && <b> · {plural(Object.keys(values).length, 'change')}
+            </b>}</summary>
+          <ParamForm params={method.params} values={values} set={setValues} />
+        </details>
+      )}
+      <div class="row">
+        <label class="inline">Seed{' '}
+          <input type="number" min="0" step="1" value={seed} placeholder="0" class="short"
+            onInput={(event) => setSeed(event.target.value)} />
+        </label>
+        <label class="inline">Use it{' '}
+          <select value={activate} onChange={(event) => setActivate(event.target.value)}>
+            {ACTIVATE.map(([value, text]) => <option key={value} value={value}>{text}</option>)}
+          </select>
+        </label>
+        <button type="submit" disabled={sending}>Train</button>
+      </div>
+      {error && <ErrorLine error={error} />}
+      {error?.errors?.map((one) => <p key={one.pointer} class="bad"><code>{one.pointer}</code>{' '}
+        {one.detail}</p>)}
+    </form>
+  );
+}
+
+/* ---- the runs ---- */
+
+const STATES = { queued: 'waits', running: 'runs', done: 'done', failed: 'failed',
+  cancelled: 'cancelled' };
+
+function outcome(job) {
+  if (job.state === 'failed') return job.error?.detail || 'failed';
+  if (job.state !== 'done') return STATES[job.state];
+  const { model, activated, reason } = job.result || {};
+  return `${model || ''} ${activated ? 'is active' : 'is not active'}${reason ? `: ${reason}` : ''}`;
+}
+
+const methodOf = (job) => job.method || job.request?.method || job.result?.method || job.kind;
+
+function Run({ job, n, shown, toggle, cancel }) {
+  const over = isOver(job);
+  const hasCurves = Object.keys(job.curves || {}).length > 0;
+  const took = job.started_at && job.finished_at
+    ? (new Date(job.finished_at) - new Date(job.started_at)) / 1000 : null;
+  return (
+    <li class={`run ${job.state}`}>
+      <label class="which" title={hasCurves ? 'Show its curve' : 'It has no curve'}>
+        <input type="checkbox" checked={shown} disabled={!hasCurves} onChange={toggle}
+          aria-label={`Curve of ${job.id}`} />
+        <i class="swatch" style={shown ? { background: `var(--series-${n % 6})` } : undefined} />
+        <b>{job.id}</b>
+      </label>
+      <span class="what">{over ? outcome(job) : job.stage || STATES[job.state]}</span>
+      <small class="quiet">{over ? `${time(job.created_at)}${took ? `, ${duration(took)}` : ''}`
+        : job.eta_s !== null ? `${duration(job.eta_s)} left` : ''}</small>
+      {!over && <>
+        <progress value={job.progress} max={1} aria-label={`${job.id}: ${percent(job.progress)}`} />
+        <button type="button" class="quiet" onClick={cancel}>Cancel</button>
+      </>}
+    </li>
+  );
+}
+
+/* The curves that a choice of runs has, the common ones first. */
+function curveNames(jobs) {
+  const n = new Map();
+  for (const job of jobs) {
+    for (const name of Object.keys(job.curves || {})) n.set(name, (n.get(name) || 0) + 1);
+  }
+  return [...n].sort((a, b) => b[1] - a[1]).map(([name]) => name);
+}
+
+function Curves({ jobs, order }) {
+  const names = curveNames(jobs);
+  const [wanted, setWanted] = useState(null);
+  const name = names.includes(wanted) ? wanted : names[0];
+  if (!name) return null;
+  const runs = jobs.filter((job) => job.curves?.[name]?.length)
+    .map((job) => ({ label: job.id, n: order.get(job.id), points: job.curves[name] }));
+  const describe = runs.map((run) => `${run.label} from ${figure(run.points[0][1])} to
+    ${figure(run.points.at(-1)[1])} at step ${run.points.at(-1)[0]}`).join('; ');
+  return (
+    <section aria-label="Curves">
+      <div class="segments curves" role="radiogroup" aria-label="Curve">
+        {names.map((one) => (
+          <label key={one}>
+            <input type="radio" name="curve" checked={one === name} onChange={() => setWanted(one)} />
+            <span>{one}</span>
+          </label>))}
+      </div>
+      <Chart runs={runs} label={`${name}: ${describe}`} />
+      <ul class="legend">
+        {runs.map((run) => (
+          <li key={run.label}><i class="swatch"
+            style={{ background: `var(--series-${run.n % 6})` }} />
+            {run.label} <span class="quiet">{figure(run.points.at(-1)[1])}</span></li>))}
+      </ul>
+    </section>
+  );
+}
+
+function Runs({ collection, jobs, reload, ended }) {
+  const live = useLiveJobs(jobs, ended);
+  const [picked, setPicked] = useState({});
+  const order = useMemo(() => new Map([...jobs].reverse().map((job, n) => [job.id, n])), [jobs]);
+  const isShown = (job, i) => picked[job.id] ?? (i === 0 || job.state === 'running');
+  const cancel = async (job) => {
+    try {
+      await request('DELETE', `/v1/jobs/${job.id}`);
+      toast(`${job.id} is being cancelled.`);
+    } catch (error) {
+      toast(error.message, { tone: 'bad' });
+    }
+    reload();
+  };
+  if (!live.length) {
+    return <p class="quiet">Nothing was trained here yet. A model that was trained on your own
+      pairs finds pictures by words, and words by pictures.</p>;
+  }
+  return (
+    <>
+      <Curves jobs={live.filter(isShown)} order={order} />
+      <ul class="runs">
+        {live.map((job, i) => (
+          <Run key={job.id} job={job} n={order.get(job.id)} shown={isShown(job, i)}
+            toggle={() => setPicked({ ...picked, [job.id]: !isShown(job, i) })}
+            cancel={() => cancel(job)} />))}
+      </ul>
+      {live.some((job) => job.state === 'done') && <p>
+        <a class="button quiet" href={href('compare', collection)}>Compare the models</a></p>}
+    </>
+  );
+}
+
+/* ---- the view ---- */
+
+export function Train({ collection, collections }) {
+  useTitle('Train');
+  const methods = useLoad('methods', (signal) => get('/v1/methods', { signal }));
+  const info = useLoad(`collection ${collection}`, (signal) =>
+    get(collectionPath(collection), { signal }));
+  const jobs = useLoad(`jobs ${collection}`, async (signal) =>
+    (await getAll(`/v1/jobs?collection=${encodeURIComponent(collection)}`, 'jobs',
+      { signal, most: 200 })).filter((job) => ['train', 'auto'].includes(job.kind)).slice(0, 40));
+  const [name, setName] = useState(null);
+  useEvery(5000, jobs.reload); /* what others start */
+
+  if (methods.error && !methods.data) {
+    return <ErrorFace error={methods.error} retry={methods.reload} />;
+  }
+  if (info.error && !info.data) return <ErrorFace error={info.error} retry={info.reload} />;
+  if (!methods.data || !info.data) return <Loading />;
+  const list = [...methods.data.methods, AUTO];
+  const { counts } = info.data;
+  const fits = (one) => needsOf(one, counts).every((need) => need.have > 0);
+  const method = list.find((one) => one.name === name)
+    || methods.data.methods.findLast((one) => one.paper && fits(one)) || list[0];
+  if (counts.items === 0) {
+    return (
+      <Face icon="train" title="There is nothing to learn from yet">
+        <p>Add pictures with texts first.</p>
+        <a class="button" href={href('add', collection)}>Add pictures</a>
+      </Face>
+    );
+  }
+  return (
+    <div class="wide train">
+      <div>
+        <h1>Train a model</h1>
+        <fieldset class="methods">
+          <legend class="hidden">Method</legend>
+          {list.map((one) => <Card key={one.name} method={one} counts={counts}
+            checked={one === method} choose={() => setName(one.name)} />)}
+        </fieldset>
+        <Start key={method.name} collection={collection} method={method} started={(job) => {
+          toast(`${job.id} has begun.`);
+          jobs.reload();
+        }} />
+      </div>
+      <section aria-label="Runs">
+        <h2>Runs</h2>
+        <ErrorLine error={jobs.error} retry={jobs.reload} />
+        {jobs.data ? <Runs collection={collection} jobs={jobs.data} reload={jobs.reload}
+          ended={(job) => {
+            if (job.state === 'done') toast(`${job.id}: ${outcome(job)}`);
+            jobs.reload();
+            collections.reload();
+          }} /> : !jobs.error && <Loading />}
+      </section>
+    </div>
+  );
+}
