@@ -23,14 +23,6 @@
 #define TICK_MS 100
 #define DEAF_TICKS 3 /* looks in a row; the library may just be on its way */
 
-int64_t ist_monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* ---- callbacks of the library ---- */
 
 static void connected(void *cls, struct MHD_Connection *connection, void **ctx,

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/clock.h"
 #include "core/base/error.h"
 #include "server/daemon.h"
 
@@ -30,7 +31,5 @@ struct ist_http_stats {
 void ist_http_stats(struct ist_http *http, struct ist_http_stats *ret);
 bool ist_http_is_stopping(const struct ist_http *http);
 int64_t ist_http_stopping_since(const struct ist_http *http); /* monotonic; 0: it does not stop */
-
-int64_t ist_monotonic_us(void);
 
 #endif

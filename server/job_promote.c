@@ -10,63 +10,9 @@
 #include "core/base/memory.h"
 #include "core/train/stage.h"
 #include "core/train/train.h"
-#include "server/split_json.h"
+#include "server/held_out.h"
 
 /* ---- the gate ---- */
-
-/* How the active model's test part was drawn; false for what never trained (identity). */
-bool ist_report_split(const char *text, struct ist_split *ret)
-{
-	const struct ist_split none = IST_SPLIT_DEFAULT;
-	json_t *report = text != NULL ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
-	const json_t *definition = json_object_get(json_object_get(report, "split"), "definition");
-	struct ist_err ignored;
-	bool known = definition != NULL && !ist_split_parse(definition, &none, ret, &ignored);
-
-	json_decref(report);
-	return known;
-}
-
-/* The parts of `set` with IST_TEST left only where the other split has it too. Both sets are in
- * order of row; between their loading items may have come or gone, and such are left out. */
-static uint8_t *common_parts(const struct ist_pairs *pairs, const struct ist_pairs *other)
-{
-	uint8_t *part = ist_alloc(pairs->n + 1, 1);
-	size_t k = 0;
-
-	memcpy(part, pairs->part, pairs->n);
-	for (size_t i = 0; i < pairs->n; i++) {
-		while (k < other->n && other->item[k] < pairs->item[i])
-			k++;
-		if (part[i] == IST_TEST && (k == other->n || other->item[k] != pairs->item[i] ||
-					    other->part[k] != IST_TEST))
-			part[i] = IST_UNUSED;
-	}
-	return part;
-}
-
-/* Compares on the pairs of the candidate's split that both models held back. */
-static enum ist_code compare(const struct ist_promotion *p, const struct ist_model *ours,
-			     const struct ist_model *theirs, const char *their_report,
-			     struct ist_gate *ret, struct ist_err *err)
-{
-	ist_auto(ist_training_set_finish) struct ist_training_set set = {0}, other = {0};
-	ist_autofree uint8_t *part = NULL;
-	struct ist_split split;
-	struct ist_pairs pairs;
-	enum ist_code code = ist_training_set_load(p->collection, &p->split, p->needs, &set, err);
-
-	if (code)
-		return code;
-	pairs = set.pairs;
-	if (ist_report_split(their_report, &split)) {
-		code = ist_training_set_load(p->collection, &split, p->needs, &other, err);
-		if (code)
-			return code;
-		pairs.part = part = common_parts(&set.pairs, &other.pairs);
-	}
-	return ist_gate_compare(ours, theirs, &pairs, &p->job->hooks, ret, err);
-}
 
 /* Candidate against active, both loaded from what the store kept: what is compared is what would
  * serve. */
@@ -74,16 +20,23 @@ static enum ist_code gate(const struct ist_promotion *p, struct ist_gate *ret, s
 {
 	ist_auto(ist_arena_finish) struct ist_arena arena = {0};
 	ist_auto(ist_model_unref_ptr) struct ist_model *theirs = NULL, *ours = NULL;
+	ist_auto(ist_held_out_finish) struct ist_held_out held = {0};
 	struct ist_collection_info info;
-	struct ist_model_info active;
+	struct ist_model_info active, candidate;
 	enum ist_code code;
 
 	if ((code = ist_collection_info(p->collection, &info, err)) ||
 	    (code = ist_models_get(p->collection, info.active_model, &arena, &active, err)) ||
+	    (code = ist_models_get(p->collection, p->model, &arena, &candidate, err)) ||
 	    (code = ist_models_load(p->collection, info.active_model, &theirs, err)) ||
 	    (code = ist_models_load(p->collection, p->model, &ours, err)))
 		return code;
-	return compare(p, ours, theirs, active.report, ret, err);
+	code = ist_held_out_init(&held, p->collection,
+				 (const char *const[]){candidate.report, active.report}, 2,
+				 p->needs, err);
+	if (code)
+		return code;
+	return ist_gate_compare(ours, theirs, &held.pairs, &p->job->hooks, ret, err);
 }
 
 /* ---- activation ---- */

@@ -10,10 +10,9 @@
 struct ist_promotion {
 	struct ist_job *job;
 	struct ist_collection *collection;
-	const char *model;	/* the candidate, kept in the store */
-	struct ist_split split; /* that it was trained on */
-	unsigned needs;		/* of its method: enum ist_need */
-	const char *activate;	/* "always", "never", "if_better" */
+	const char *model;    /* the candidate, kept in the store */
+	unsigned needs;	      /* of its method: enum ist_need */
+	const char *activate; /* "always", "never", "if_better" */
 };
 
 /* Adds "model", "activated" and "reason" to `into`. A cancelled job leaves no model behind:
@@ -24,7 +23,5 @@ IST_CHECKED enum ist_code ist_promote(const struct ist_promotion *p, json_t *int
  * it for the next attempt. */
 IST_CHECKED enum ist_code ist_promote_take_back(const struct ist_promotion *p, enum ist_code code,
 						struct ist_err *err);
-/* How a model's test part was drawn, from its report; false for what never trained (identity). */
-bool ist_report_split(const char *report, struct ist_split *ret);
 
 #endif

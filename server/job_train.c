@@ -10,6 +10,7 @@
 #include "core/base/memory.h"
 #include "core/train/stage.h"
 #include "core/train/train.h"
+#include "server/job_models.h"
 #include "server/job_promote.h"
 #include "server/metrics.h"
 #include "server/split_json.h"
@@ -49,23 +50,6 @@ static enum ist_code read_request(struct training *t, struct ist_err *err)
 
 /* ---- training ---- */
 
-/* What the report says of the split: counts come from ist_train, the rest is ours. `definition`
- * is what the gate of a later training needs to find this model's test part again. */
-static void complete_report(const struct training *t, const struct ist_training_set *set,
-			    json_t *report)
-{
-	json_t *split = json_object_get(report, "split");
-
-	if (split == NULL) {
-		split = json_object();
-		json_object_set_new(report, "split", split);
-	}
-	json_object_set_new(split, "seed", json_integer((json_int_t)t->split.seed));
-	json_object_set_new(split, "skipped", json_integer((json_int_t)set->skipped));
-	json_object_set_new(split, "definition", ist_split_json(&t->split));
-	json_object_set_new(report, "job", json_string(t->job->id));
-}
-
 /* The long part. A cancellation that comes after the last step is still heeded: from the moment the
  * model has its row it would have to be taken back. */
 static enum ist_code train_and_keep(struct training *t, struct ist_err *err)
@@ -89,7 +73,7 @@ static enum ist_code train_and_keep(struct training *t, struct ist_err *err)
 	if (!code && ist_job_live_cancelled(t->job->live))
 		code = ist_fail(err, IST_CANCELLED, "cancelled");
 	if (!code) {
-		complete_report(t, &set, report);
+		ist_job_report_complete(t->job, &t->split, set.skipped, report);
 		code = ist_models_add(t->collection, model, report, t->model, err);
 		ist_metrics_count(IST_COUNT_TRAININGS, code == IST_OK);
 	}
@@ -102,28 +86,16 @@ static enum ist_code train_and_keep(struct training *t, struct ist_err *err)
 /* The model that an earlier attempt at this job kept; "" if there is none. */
 static enum ist_code find_kept(struct training *t, struct ist_err *err)
 {
-	struct ist_arena arena = {0};
-	struct ist_model_info *models;
-	size_t n = 1;
-	char after[32] = "";
-	enum ist_code code = IST_OK;
+	char(*ids)[32];
+	size_t n;
+	enum ist_code code = ist_job_models(t->collection, t->job->id, &ids, &n, err);
 
-	while (!code && n > 0 && t->model[0] == '\0') {
-		code = ist_models_list(t->collection, after, 100, &arena, &models, &n, err);
-		for (size_t i = 0; !code && i < n; i++) {
-			json_t *report = models[i].report != NULL
-					     ? json_loads(models[i].report, JSON_DECODE_ANY, NULL)
-					     : NULL;
-			const char *job = json_string_value(json_object_get(report, "job"));
-
-			if (job != NULL && strcmp(job, t->job->id) == 0)
-				snprintf(t->model, sizeof(t->model), "%s", models[i].id);
-			json_decref(report);
-			snprintf(after, sizeof(after), "%s", models[i].id);
-		}
-	}
-	ist_arena_finish(&arena);
-	return code;
+	if (code)
+		return code;
+	if (n > 0)
+		snprintf(t->model, sizeof(t->model), "%s", ids[0]);
+	free(ids);
+	return IST_OK;
 }
 
 /* The whole, step by step; every step can be the first one of a second attempt. */
@@ -142,7 +114,7 @@ static enum ist_code train(struct training *t, json_t **ret_result, struct ist_e
 	promotion = (struct ist_promotion){.job = t->job,
 					   .collection = t->collection,
 					   .model = t->model,
-					   .split = t->split,
+
 					   .needs = t->method->needs,
 					   .activate = t->activate};
 	result = json_object();

@@ -9,8 +9,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/base/rng.h"
@@ -28,14 +28,6 @@
 #define CHECKPOINT "folds.json"
 #define CHECKPOINT_MAX ((size_t)1 << 20)
 
-static double now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 struct search {
 	const struct ist_pairs *pairs;
 	const struct ist_select_options *options;
@@ -47,15 +39,22 @@ struct search {
 	json_t *checkpoint; /* {configuration: {"figure", "similarity", "seconds"}} */
 };
 
+static double now_s(const struct search *s)
+{
+	return 1e-6 *
+	       (double)(s->options->clock_us != NULL ? s->options->clock_us() : ist_monotonic_us());
+}
+
 static double seconds_left(const struct search *s)
 {
-	return s->options->budget_s - (now_s() - s->begin) - s->reserved;
+	return s->options->budget_s - (now_s(s) - s->begin) - s->reserved;
 }
 
 /* ---- a deadline ---- */
 
 struct deadline {
-	struct ist_stage stage; /* first: the hooks' user is taken for it */
+	struct ist_stage stage;
+	const struct search *search;
 	double at;
 	bool met;
 	double fraction; /* how far the work was */
@@ -65,7 +64,7 @@ static bool deadline_stop(void *user)
 {
 	struct deadline *d = user;
 
-	if (!d->met && now_s() > d->at)
+	if (!d->met && now_s(d->search) > d->at)
 		d->met = true;
 	return d->met || ist_stopped(d->stage.outer);
 }
@@ -78,12 +77,14 @@ static void deadline_progress(void *user, double fraction, const char *name)
 }
 
 /* No curves: those of a fold are nobody's. */
-static struct ist_train_hooks deadline_hooks(struct deadline *d,
-					     const struct ist_train_hooks *outer, double seconds)
+static struct ist_train_hooks deadline_hooks(struct deadline *d, const struct search *s,
+					     double seconds)
 {
-	struct ist_train_hooks hooks = ist_stage_hooks(&d->stage, outer, 0, 1);
+	struct ist_train_hooks hooks = ist_stage_hooks(&d->stage, s->hooks, 0, 1);
 
-	d->at = now_s() + fmax(seconds, 0);
+	hooks.user = d;
+	d->search = s;
+	d->at = now_s(s) + fmax(seconds, 0);
 	d->met = false;
 	d->fraction = 0;
 	hooks.stop = deadline_stop;
@@ -232,20 +233,20 @@ static enum ist_code cross_validate(struct search *s, const struct ist_method *m
 	ist_autofree char *key = json_dumps(params, JSON_COMPACT | JSON_SORT_KEYS);
 	ist_autofree char *name = ist_format("%s %s", method->name, key);
 	struct ist_train_hooks hooks;
-	double sum[SIMILARITIES] = {0}, begin = now_s();
+	double sum[SIMILARITIES] = {0}, begin = now_s(s);
 	enum ist_code code = IST_OK;
 
 	if (recall(s, method, name, ret))
 		return IST_OK;
-	hooks = deadline_hooks(d, s->hooks, seconds);
+	hooks = deadline_hooks(d, s, seconds);
 	for (uint8_t held = 0; held < IST_FOLDS && !code; held++) {
 		code = run_fold(s, method, params, held, &hooks, sum, err);
-		*ret_estimate = (now_s() - begin) * IST_FOLDS / fmax(held + d->fraction, 0.01);
+		*ret_estimate = (now_s(s) - begin) * IST_FOLDS / fmax(held + d->fraction, 0.01);
 	}
 	if (code)
 		return code;
 	*ret = best_of(method, sum);
-	ret->seconds = now_s() - begin;
+	ret->seconds = now_s(s) - begin;
 	return remember(s, name, ret, err);
 }
 
@@ -486,7 +487,6 @@ static enum ist_code fit_all(struct search *s, struct ist_err *err)
 		ist_autofree char *prefix = ist_format("%s/", c->method->name);
 		struct ist_stage stage;
 		struct ist_train_hooks hooks;
-		double begin = now_s();
 
 		if (c->left_out != NULL)
 			continue;
@@ -494,7 +494,6 @@ static enum ist_code fit_all(struct search *s, struct ist_err *err)
 		stage.prefix = prefix;
 		code = ist_train(c->method, s->pairs, c->params, s->options->seed, &hooks,
 				 &c->model, &c->report, err);
-		c->fit_s = now_s() - begin;
 	}
 	return code;
 }
@@ -553,12 +552,12 @@ enum ist_code ist_select(const struct ist_pairs *pairs, const struct ist_select_
 	struct search s = {.pairs = pairs,
 			   .options = options,
 			   .hooks = hooks != NULL ? hooks : &none,
-			   .begin = now_s(),
 			   .found = &found};
 	enum ist_code code = ist_select_check(pairs, err);
 
 	if (code)
 		return code;
+	s.begin = now_s(&s);
 	found.aim = aim_of(pairs, options->aim);
 	s.checkpoint = read_checkpoint(s.hooks);
 	deal(&s);
@@ -585,7 +584,7 @@ static void put_candidate(const struct ist_candidate *c, json_t *row)
 	json_object_set_new(row, "similarity", json_string(ist_model_similarity_name(c->model)));
 	json_object_set_new(row, "cross_validated", json_real(round(c->figure * 1e6) / 1e6));
 	json_object_set_new(row, "configurations", json_integer((json_int_t)c->n_tried));
-	json_object_set_new(row, "training_s", json_real(round(c->fit_s * 1e3) / 1e3));
+	json_object_set(row, "training_s", json_object_get(c->report, "training_s"));
 }
 
 static json_t *left_out_json(const struct ist_selection *s)

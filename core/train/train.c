@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/hash.h"
 #include "core/base/memory.h"
 #include "core/methods/linalg.h"
@@ -316,12 +317,15 @@ static enum ist_code learn(struct training *t, const struct ist_train_hooks *out
 	bool choosing = names != NULL && ist_param_is_null(t->params, "similarity");
 	struct ist_train_hooks own = *hooks;
 	json_t *data = NULL;
+	int64_t begin_us = ist_monotonic_us();
 	enum ist_code code;
 
 	own.checkpoint_dir = outer->checkpoint_dir;
 	code = fingerprint(t->pairs, hooks, &data, err);
 	if (code == IST_OK)
 		code = t->method->train(t->pairs, t->params, t->seed, &own, &t->model, err);
+	json_object_set_new(t->report, "training_s",
+			    json_real(round(1e-3 * (double)(ist_monotonic_us() - begin_us)) / 1e3));
 	if (code == IST_OK && choosing) {
 		json_t *table = json_object();
 

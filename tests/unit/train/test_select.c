@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
@@ -112,25 +111,43 @@ static void the_test_part_decides_nothing(void **state)
 	toy_finish(&toy);
 }
 
+/* A second goes by at every look. */
+static int64_t fast_clock(void)
+{
+	static int64_t now_us;
+
+	return now_us += 1000000;
+}
+
+/* `linear` looks at the clock a few times, the networks at every step. */
 static void a_short_budget_says_what_it_leaves_out(void **state)
 {
+	const struct ist_select_options options = {
+	    .aim = IST_AIM_CLASS, .budget_s = 300, .clock_us = fast_clock};
 	struct ist_selection found;
+	struct ist_err err;
 	struct toy toy;
-	size_t left_out = 0;
 
-	toy_init(&toy, 4000, 40, true, 1);
-	found = run(&toy, IST_AIM_CLASS, 0.5, NULL);
-	for (size_t i = 0; i < found.n; i++) {
-		const struct ist_candidate *c = &found.candidates[i];
-
-		if (c->left_out == NULL || strstr(c->left_out, "budget") == NULL)
-			continue;
-		left_out++;
-		assert_true(c->estimate_s > 0.5);
-	}
-	assert_true(left_out > 0);
+	toy_init(&toy, 100, 3, true, 1);
+	assert_ist_ok(ist_select(&toy.pairs, &options, NULL, &found, &err));
+	assert_non_null(candidate(&found, "linear")->model);
+	assert_non_null(strstr(candidate(&found, "acmr")->left_out, "budget"));
+	assert_true(candidate(&found, "acmr")->estimate_s > 300);
 	assert_non_null(found.candidates[found.chosen].model);
 	ist_selection_finish(&found);
+	toy_finish(&toy);
+}
+
+static void no_time_at_all_is_an_error(void **state)
+{
+	const struct ist_select_options options = {.aim = -1, .clock_us = fast_clock};
+	struct ist_selection found;
+	struct ist_err err;
+	struct toy toy;
+
+	toy_init(&toy, 100, 3, true, 1);
+	assert_int_equal(ist_select(&toy.pairs, &options, NULL, &found, &err), IST_NOT_ENOUGH_DATA);
+	assert_non_null(strstr(err.text, "budget"));
 	toy_finish(&toy);
 }
 
@@ -193,6 +210,7 @@ int main(void)
 	    cmocka_unit_test(without_labels_it_goes_by_instance),
 	    cmocka_unit_test(the_test_part_decides_nothing),
 	    cmocka_unit_test(a_short_budget_says_what_it_leaves_out),
+	    cmocka_unit_test(no_time_at_all_is_an_error),
 	    cmocka_unit_test(a_stop_is_not_a_deadline),
 	    cmocka_unit_test(folds_are_not_computed_twice),
 	};
