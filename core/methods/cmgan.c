@@ -128,14 +128,9 @@ static enum ist_code reconstruct(const struct ist_model *model, enum ist_modalit
 				 enum ist_modality to, const float *x, size_t n, float *ret,
 				 struct ist_err *err)
 {
-	const struct ist_network *network = model->state;
 	const struct direction d = {from, to};
-	enum ist_code code =
-	    ist_network_run(network, from, reconstruction, &d, x, n, network->n_in[to], ret, err);
 
-	if (code == IST_OK)
-		ist_scaling_invert(&network->scaling[to], n, ret);
-	return code;
+	return ist_network_reconstruct(model, reconstruction, &d, from, to, x, n, ret, err);
 }
 
 const struct ist_method ist_method_cmgan = {

@@ -149,7 +149,8 @@ struct ist_method {
 	enum ist_code (*reconstruct)(const struct ist_model *model, enum ist_modality from,
 				     enum ist_modality to, const float *x, size_t n, float *ret,
 				     struct ist_err *err);
-	const struct ist_network_kind *network; /* where models are networks (network.h) */
+	/* Where models are networks (network.h). */
+	const struct ist_network_kind *network;
 };
 extern const struct ist_method *const ist_methods[];	    /* ends with NULL */
 const struct ist_method *ist_method_find(const char *name); /* NULL: none */

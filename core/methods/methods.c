@@ -7,6 +7,7 @@ const struct ist_method *const ist_methods[] = {
     &ist_method_identity,
     &ist_method_linear,
     &ist_method_logistic,
+    &ist_method_corrae,
     &ist_method_acmr,
     &ist_method_mnsgan,
     &ist_method_cmgan,

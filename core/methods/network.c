@@ -287,6 +287,20 @@ enum ist_code ist_network_run(const struct ist_network *network, enum ist_modali
 	return code;
 }
 
+enum ist_code ist_network_reconstruct(const struct ist_model *model, ist_network_formula *formula,
+				      const void *user, enum ist_modality from,
+				      enum ist_modality to, const float *x, size_t n, float *ret,
+				      struct ist_err *err)
+{
+	const struct ist_network *network = model->state;
+	enum ist_code code =
+	    ist_network_run(network, from, formula, user, x, n, network->n_in[to], ret, err);
+
+	if (code == IST_OK)
+		ist_scaling_invert(&network->scaling[to], n, ret);
+	return code;
+}
+
 struct embedding {
 	enum ist_modality m;
 	enum ist_similarity similarity;

@@ -69,6 +69,13 @@ IST_CHECKED enum ist_code ist_network_run(const struct ist_network *network, enu
 					  const float *x, size_t n, size_t n_out, float *ret,
 					  struct ist_err *err);
 
+/* The same to reconstructed features of modality `to`, brought back to the encoder's scale. */
+IST_CHECKED enum ist_code ist_network_reconstruct(const struct ist_model *model,
+						  ist_network_formula *formula, const void *user,
+						  enum ist_modality from, enum ist_modality to,
+						  const float *x, size_t n, float *ret,
+						  struct ist_err *err);
+
 /* For method rows. */
 IST_CHECKED enum ist_code ist_network_variant(const struct ist_model *model, const char *similarity,
 					      struct ist_model **ret, struct ist_err *err);

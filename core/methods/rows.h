@@ -9,6 +9,7 @@ extern const struct ist_method ist_method_linear;   /* linear.c */
 extern const struct ist_method ist_method_logistic; /* logistic.c */
 extern const struct ist_method ist_method_acmr;	    /* acmr.c */
 extern const struct ist_method ist_method_cmgan;    /* cmgan.c */
+extern const struct ist_method ist_method_corrae;   /* corrae.c */
 extern const struct ist_method ist_method_mnsgan;   /* mnsgan.c */
 extern const struct ist_method ist_method_dmim;	    /* dmim.c */
 
