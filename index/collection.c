@@ -74,6 +74,8 @@ static struct ist_collection *make(struct ist_store *store, sqlite3_stmt *st)
 		c->counts[m] = sqlite3_column_int64(st, 4 + 3 * m) != 0;
 	}
 	c->same_space = sqlite3_column_int64(st, 8) != 0;
+	/* One that a later program knows is this one's default. */
+	ist_geometry_find(ist_db_text(st, 9), &c->encoder[IST_IMAGE].geometry);
 	pthread_mutex_init(&c->build_lock, NULL);
 	pthread_mutex_init(&c->cache_lock, NULL);
 	pthread_mutex_init(&c->lock, NULL);
@@ -144,12 +146,13 @@ static enum ist_code add(struct ist_db *db, const struct put_op *op, struct ist_
 	    op->split != NULL ? *op->split : (struct ist_split){.validation = 0.1, .test = 0.2};
 	int64_t now = ist_db_now();
 
-	return ist_db_run(db, IST_SQL_COLLECTION_ADD, err, "ttiitiiiddiitii", op->name,
+	return ist_db_run(db, IST_SQL_COLLECTION_ADD, err, "ttiitiiiddiitiit", op->name,
 			  op->encoder[IST_IMAGE].name, (int64_t)op->encoder[IST_IMAGE].dim,
 			  (int64_t)op->counts[IST_IMAGE], op->encoder[IST_TEXT].name,
 			  (int64_t)op->encoder[IST_TEXT].dim, (int64_t)op->counts[IST_TEXT],
 			  (int64_t)op->same_space, split.validation, split.test,
-			  (int64_t)split.seed, (int64_t)split.no_validation, split.field, now, now);
+			  (int64_t)split.seed, (int64_t)split.no_validation, split.field, now, now,
+			  ist_geometry_name(op->encoder[IST_IMAGE].geometry));
 }
 
 static enum ist_code set_split(struct ist_db *db, const char *name, const struct ist_split *split,
@@ -163,6 +166,8 @@ static enum ist_code set_split(struct ist_db *db, const char *name, const struct
 /* Features of one encoder say nothing in the space of another. */
 static enum ist_code check_encoders(const struct put_op *op, sqlite3_stmt *st, struct ist_err *err)
 {
+	const char *geometry = ist_geometry_name(op->encoder[IST_IMAGE].geometry);
+
 	for (int m = 0; m < IST_N_MODALITIES; m++) {
 		const char *name = ist_db_text(st, 2 + 3 * m);
 		size_t dim = (size_t)sqlite3_column_int64(st, 3 + 3 * m);
@@ -175,6 +180,10 @@ static enum ist_code check_encoders(const struct put_op *op, sqlite3_stmt *st, s
 			    ist_modality_name((enum ist_modality)m), name, dim, op->encoder[m].name,
 			    op->encoder[m].dim);
 	}
+	if (strcmp(ist_db_text(st, 9), geometry) != 0)
+		return ist_fail(err, IST_ENCODER_MISMATCH,
+				"the collection's geometry of pictures is %s, not %s",
+				ist_db_text(st, 9), geometry);
 	return IST_OK;
 }
 

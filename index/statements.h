@@ -18,11 +18,11 @@
 	X(COLLECTION_ADD,                                                                          \
 	  "INSERT INTO collections (name, image_encoder, image_dim, image_counts, text_encoder,"   \
 	  " text_dim, text_counts, same_space, split_validation, split_test, split_seed,"          \
-	  " split_no_validation, split_field, created_us, updated_us)"                             \
-	  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")            \
+	  " split_no_validation, split_field, created_us, updated_us, geometry)"                   \
+	  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)")       \
 	X(COLLECTION_GET,                                                                          \
 	  "SELECT id, name, image_encoder, image_dim, image_counts, text_encoder, text_dim,"       \
-	  " text_counts, same_space FROM collections WHERE name = ?1")                             \
+	  " text_counts, same_space, geometry FROM collections WHERE name = ?1")                   \
 	X(COLLECTION_INFO,                                                                         \
 	  "SELECT split_validation, split_test, split_seed, split_field, split_no_validation,"     \
 	  " active_model, items, images, texts, labelled, triples, featureless, created_us,"       \

@@ -21,6 +21,7 @@
 #include "core/base/arena.h"
 #include "core/base/error.h"
 #include "core/base/hash.h"
+#include "core/encode/geometry.h"
 #include "core/methods/method.h"
 #include "index/filter.h"
 #include "index/generation.h"
@@ -63,6 +64,7 @@ struct ist_split {
 struct ist_encoder_ref {
 	char name[128];
 	size_t dim;
+	enum ist_geometry geometry; /* the image encoder's: how pictures become its square */
 };
 struct ist_collection_info {
 	char name[256];

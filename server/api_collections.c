@@ -53,8 +53,9 @@ static json_t *collection_json(const struct ist_collection_info *info)
 	json_t *recall = isfinite(info->index_recall) ? json_real(info->index_recall) : json_null();
 
 	return json_pack(
-	    "{s:s,s:o,s:o,s:o,s:o,s:{s:s,s:I,s:I,s:s,s:o},s:s,s:o,s:o}", "name", info->name,
-	    "image_encoder", encoder_json(&info->encoder[IST_IMAGE]), "text_encoder",
+	    "{s:s,s:o,s:s,s:o,s:o,s:o,s:{s:s,s:I,s:I,s:s,s:o},s:s,s:o,s:o}", "name", info->name,
+	    "image_encoder", encoder_json(&info->encoder[IST_IMAGE]), "geometry",
+	    ist_geometry_name(info->encoder[IST_IMAGE].geometry), "text_encoder",
 	    encoder_json(&info->encoder[IST_TEXT]), "split", ist_split_json(&info->split), "counts",
 	    counts_json(info), "index", "kind", info->index_kind, "base",
 	    (json_int_t)info->index_base, "fresh", (json_int_t)info->index_fresh, "state",
@@ -77,11 +78,13 @@ static enum ist_code reply(struct ist_collection *c, int status, struct ist_repl
 
 struct collection_body {
 	const json_t *encoder[IST_N_MODALITIES], *split;
+	const char *geometry;
 };
 
 static const struct ist_field collection_fields[] = {
     {"image_encoder", IST_FIELD_ANY, offsetof(struct collection_body, encoder[IST_IMAGE])},
     {"text_encoder", IST_FIELD_ANY, offsetof(struct collection_body, encoder[IST_TEXT])},
+    {"geometry", IST_FIELD_STRING, offsetof(struct collection_body, geometry), 1, 4},
     {"split", IST_FIELD_ANY, offsetof(struct collection_body, split)},
 };
 static const char *const encoder_members[IST_N_MODALITIES] = {"image_encoder", "text_encoder"};
@@ -164,11 +167,14 @@ static enum ist_code resolve_both(struct ist_request *rq, const struct collectio
 				  bool counts[IST_N_MODALITIES], bool *ret_same_space,
 				  struct ist_err *err)
 {
+	enum ist_geometry geometry = IST_GEOMETRY_AUTO;
 	struct ist_collection *c = NULL;
 	enum ist_code code = ist_store_collection_get(rq->daemon->store, rq->segment[0], &c, err);
 
 	if (code != IST_OK && code != IST_NOT_FOUND)
 		return code;
+	if (c != NULL)
+		geometry = ist_collection_encoder(c, IST_IMAGE)->geometry;
 	for (int m = 0; m < IST_N_MODALITIES; m++) {
 		counts[m] = false;
 		if (c != NULL && body->encoder[m] == NULL) {
@@ -184,6 +190,9 @@ static enum ist_code resolve_both(struct ist_request *rq, const struct collectio
 		}
 	}
 	ist_collection_unref(c);
+	if (body->geometry != NULL && !ist_geometry_find(body->geometry, &geometry))
+		return ist_fail_at(err, IST_INVALID, "/geometry", "must be auto, pad or crop");
+	ref[IST_IMAGE].geometry = geometry;
 	*ret_same_space = strcmp(ref[IST_IMAGE].name, ref[IST_TEXT].name) == 0 &&
 			  strcmp(ref[IST_IMAGE].name, IST_EXTERNAL) != 0;
 	return IST_OK;
@@ -203,9 +212,9 @@ static enum ist_code read_split(const json_t *json, struct ist_split *split, str
 enum ist_code ist_api_put_collection(struct ist_request *rq, struct ist_reply *re,
 				     struct ist_err *err)
 {
-	struct ist_encoder_ref ref[IST_N_MODALITIES];
+	struct ist_encoder_ref ref[IST_N_MODALITIES] = {0};
 	struct collection_body body = {0};
-	bool counts[IST_N_MODALITIES], same_space, created;
+	bool counts[IST_N_MODALITIES], same_space = false, created;
 	struct ist_collection *c;
 	struct ist_split split;
 	enum ist_code code;

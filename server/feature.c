@@ -37,19 +37,28 @@ enum ist_code ist_feature_encoder(struct ist_daemon *daemon, const struct ist_en
 
 /* ---- keys ---- */
 
-static void make_key(const struct ist_encoder *encoder, char kind, const void *content, size_t len,
-		     uint8_t ret[IST_SHA256_SIZE])
+static void make_key(const struct ist_encoder *encoder, const char *kind, const void *content,
+		     size_t len, uint8_t ret[IST_SHA256_SIZE])
 {
 	ist_auto(ist_buf_finish) struct ist_buf buf = {0};
 
 	ist_buf_puts(&buf, KEY_VERSION);
-	ist_buf_putc(&buf, kind);
+	ist_buf_puts(&buf, kind);
 	if (encoder != NULL)
 		ist_buf_put(&buf, encoder->fingerprint, sizeof(encoder->fingerprint));
-	if (kind == 'i')
-		ist_buf_putc(&buf, (char)('0' + encoder->frame.geometry));
 	ist_buf_put(&buf, content, len);
 	ist_sha256(buf.data, buf.len, ret);
+}
+
+/* Another square is another feature. */
+static void make_image_key(const struct ist_encoder *encoder, enum ist_geometry geometry,
+			   const char *sha256, uint8_t ret[IST_SHA256_SIZE])
+{
+	const char *kind = "picture";
+
+	if (encoder != NULL)
+		kind = ist_geometry_name(ist_frame_with(&encoder->frame, geometry).geometry);
+	make_key(encoder, kind, sha256, strlen(sha256), ret);
 }
 
 static bool is_space(char c)
@@ -69,7 +78,7 @@ static void make_text_key(const struct ist_encoder *encoder, struct ist_str text
 		else if (words.len > 0 && i + 1 < text.len && !is_space(text.data[i + 1]))
 			ist_buf_putc(&words, ' ');
 	}
-	make_key(encoder, 't', words.data, words.len, ret);
+	make_key(encoder, "text", words.data, words.len, ret);
 }
 
 /* ---- what was made before ---- */
@@ -83,9 +92,10 @@ static bool find(struct ist_daemon *daemon, struct ist_encoding *ret)
 }
 
 bool ist_feature_find_image(struct ist_daemon *daemon, const struct ist_encoder *encoder,
-			    const char *sha256, struct ist_encoding *ret)
+			    enum ist_geometry geometry, const char *sha256,
+			    struct ist_encoding *ret)
 {
-	make_key(encoder, encoder != NULL ? 'i' : 'p', sha256, strlen(sha256), ret->key);
+	make_image_key(encoder, geometry, sha256, ret->key);
 	return find(daemon, ret);
 }
 
@@ -125,13 +135,15 @@ static const struct ist_frame glance = {.geometry = IST_GEOMETRY_WHOLE, .side = 
 
 /* The turn is taken before decoding, so that no more pictures lie in memory than are encoded. */
 enum ist_code ist_feature_make_image(struct ist_daemon *daemon, enum ist_turn turn,
-				     const struct ist_encoder *encoder, const void *data,
-				     size_t len, struct ist_encoding *ret, struct ist_err *err)
+				     const struct ist_encoder *encoder, enum ist_geometry geometry,
+				     const void *data, size_t len, struct ist_encoding *ret,
+				     struct ist_err *err)
 {
+	const struct ist_frame frame =
+	    encoder != NULL ? ist_frame_with(&encoder->frame, geometry) : glance;
 	struct ist_encoder_workspace *workspace = ist_encode_gate_enter(daemon->gate, turn);
 	struct ist_decoded decoded = {0};
-	enum ist_code code =
-	    decode(daemon, data, len, encoder != NULL ? &encoder->frame : &glance, &decoded, err);
+	enum ist_code code = decode(daemon, data, len, &frame, &decoded, err);
 
 	if (code == IST_OK && encoder != NULL) {
 		code = ist_encoder_image(encoder, workspace, &decoded.pixels, ret->vector, err);
@@ -248,10 +260,11 @@ enum ist_code ist_feature_query_image(struct ist_daemon *daemon, const struct is
 	if (ist_feature_encoder(daemon, ref, "picture", &encoder, err) != IST_OK)
 		return err->code;
 	ist_sha256_hex(data, len, sha256);
-	make_key(encoder, 'i', sha256, strlen(sha256), e.key);
+	make_image_key(encoder, ref->geometry, sha256, e.key);
 	if (find_recent(daemon, &e) || find(daemon, &e))
 		return IST_OK;
-	if (ist_feature_make_image(daemon, IST_TURN_QUERY, encoder, data, len, &e, err) != IST_OK)
+	if (ist_feature_make_image(daemon, IST_TURN_QUERY, encoder, ref->geometry, data, len, &e,
+				   err) != IST_OK)
 		return err->code;
 	ist_recent_put(daemon->recent, e.key, e.dim, ret);
 	return IST_OK;

@@ -37,16 +37,19 @@ IST_CHECKED enum ist_code ist_feature_encoder(struct ist_daemon *daemon,
 					      const struct ist_encoder_ref *ref, const char *what,
 					      const struct ist_encoder **ret, struct ist_err *err);
 /* Whether it was made before; if not, ret has its key, for ist_feature_keep after it was made. The
- * caller sets ret->vector and ret->dim; encoder NULL and dim 0: what the picture is will do. */
+ * caller sets ret->vector and ret->dim; `geometry` is the collection's; encoder NULL and dim 0:
+ * what the picture is will do. */
 bool ist_feature_find_image(struct ist_daemon *daemon, const struct ist_encoder *encoder,
-			    const char *sha256, struct ist_encoding *ret);
+			    enum ist_geometry geometry, const char *sha256,
+			    struct ist_encoding *ret);
 bool ist_feature_find_text(struct ist_daemon *daemon, const struct ist_encoder *encoder,
 			   struct ist_str text, struct ist_encoding *ret);
 /* Decodes and encodes; fills all of ret but its key. */
 IST_CHECKED enum ist_code ist_feature_make_image(struct ist_daemon *daemon, enum ist_turn turn,
 						 const struct ist_encoder *encoder,
-						 const void *data, size_t len,
-						 struct ist_encoding *ret, struct ist_err *err);
+						 enum ist_geometry geometry, const void *data,
+						 size_t len, struct ist_encoding *ret,
+						 struct ist_err *err);
 /* ret: (n, encoder->dim) */
 IST_CHECKED enum ist_code ist_feature_make_texts(struct ist_daemon *daemon, enum ist_turn turn,
 						 const struct ist_encoder *encoder,

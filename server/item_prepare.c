@@ -40,17 +40,18 @@ enum ist_code ist_media_read(struct ist_store *store, const char *sha256, struct
 }
 
 /* A picture that the server holds: what it is, and its bytes only if it must be encoded. */
-static enum ist_code make_held(struct ist_daemon *daemon, const struct ist_encoder *encoder,
-			       const struct ist_item *item, struct ist_encoding *e,
+static enum ist_code make_held(struct ist_daemon *daemon, struct ist_picture_plan *plan,
 			       struct ist_err *err)
 {
+	const struct ist_item *item = &plan->given->item;
 	ist_auto(ist_arena_finish) struct ist_arena arena = {0};
 	const void *data;
 	size_t len;
 
 	if (ist_media_read(daemon->store, item->image.sha256, &arena, &data, &len, err) != IST_OK)
 		return err->code;
-	return ist_feature_make_image(daemon, IST_TURN_INGEST, encoder, data, len, e, err);
+	return ist_feature_make_image(daemon, IST_TURN_INGEST, plan->encoder, plan->geometry, data,
+				      len, &plan->made, err);
 }
 
 enum ist_code ist_picture_plan(struct ist_daemon *daemon, struct ist_collection *c,
@@ -61,7 +62,7 @@ enum ist_code ist_picture_plan(struct ist_daemon *daemon, struct ist_collection 
 	struct ist_item *item = &given->item;
 	struct ist_item held;
 
-	*ret = (struct ist_picture_plan){.given = given};
+	*ret = (struct ist_picture_plan){.given = given, .geometry = ref->geometry};
 	if (given->image_by_hash) {
 		if (ist_media_find(daemon->store, item->image.sha256, arena, &held, err) !=
 		    IST_OK) {
@@ -78,8 +79,8 @@ enum ist_code ist_picture_plan(struct ist_daemon *daemon, struct ist_collection 
 		ret->made.dim = ref->dim;
 	}
 	if (!ret->known)
-		ret->known =
-		    ist_feature_find_image(daemon, ret->encoder, item->image.sha256, &ret->made);
+		ret->known = ist_feature_find_image(daemon, ret->encoder, ret->geometry,
+						    item->image.sha256, &ret->made);
 	return IST_OK;
 }
 
@@ -92,11 +93,11 @@ enum ist_code ist_picture_make(struct ist_daemon *daemon, struct ist_picture_pla
 	if (plan->known)
 		return IST_OK;
 	if (plan->given->image_by_hash)
-		code = make_held(daemon, plan->encoder, item, &plan->made, err);
+		code = make_held(daemon, plan, err);
 	else
 		code =
-		    ist_feature_make_image(daemon, IST_TURN_INGEST, plan->encoder, item->image.data,
-					   item->image.bytes, &plan->made, err);
+		    ist_feature_make_image(daemon, IST_TURN_INGEST, plan->encoder, plan->geometry,
+					   item->image.data, item->image.bytes, &plan->made, err);
 	return code == IST_OK ? IST_OK : ist_err_in(err, "image");
 }
 

@@ -19,6 +19,7 @@ IST_CHECKED enum ist_code ist_item_prepare(struct ist_daemon *daemon, struct ist
 struct ist_picture_plan {
 	struct ist_item_given *given;
 	const struct ist_encoder *encoder; /* NULL: the vector is given */
+	enum ist_geometry geometry;	   /* the collection's */
 	struct ist_encoding made;
 	bool known; /* `made` was remembered, or the store knows all that is wanted */
 };

@@ -10,6 +10,8 @@ static const char *const actions[] = {"list", "show", "create", "delete", NULL};
 static const struct ist_opt opts[] = {
     {"image-encoder", IST_OPT_TEXT, 0, "NAME[:DIM]", .help = "create: the encoder of pictures"},
     {"text-encoder", IST_OPT_TEXT, 0, "NAME[:DIM]", .help = "create: the encoder of texts"},
+    {"geometry", IST_OPT_TEXT, 0, "auto|pad|crop",
+     .help = "create: how pictures become the square that a network sees"},
     {"split", IST_OPT_TEXT, 0, "JSON",
      .help = "create: {\"validation\": 0.1, \"test\": 0.2} or {\"field\": \"part\"}"},
     {"yes", IST_OPT_FLAG, 'y', .help = "delete: with all that it holds, without a question"},
@@ -62,10 +64,10 @@ static void print_collection(const struct ist_cli *cli, json_t *collection)
 	} else {
 		print_collections(cli, all);
 		printf("index: %s, %" JSON_INTEGER_FORMAT " in it and %" JSON_INTEGER_FORMAT
-		       " fresh, %s\nsplit: %s\n",
+		       " fresh, %s\nsplit: %s\npictures: %s\n",
 		       text(index, "kind"), json_integer_value(json_object_get(index, "base")),
 		       json_integer_value(json_object_get(index, "fresh")), text(index, "state"),
-		       split != NULL ? split : "");
+		       split != NULL ? split : "", text(collection, "geometry"));
 	}
 	json_decref(all);
 }
@@ -100,11 +102,14 @@ static enum ist_code create(struct ist_cli *cli, const struct ist_args *args, st
 {
 	ist_autofree char *path = ist_http_path("collections/%s", ist_args_word(args, 1));
 	const char *split = ist_args_text(args, "split");
+	const char *geometry = ist_args_text(args, "geometry");
 	json_t *body = json_object(), *collection, *json = NULL;
 	enum ist_code code;
 
 	ist_encoder_choice_add(body, "image_encoder", ist_args_text(args, "image-encoder"), 0);
 	ist_encoder_choice_add(body, "text_encoder", ist_args_text(args, "text-encoder"), 0);
+	if (geometry != NULL)
+		json_object_set_new(body, "geometry", json_string(geometry));
 	if (split != NULL)
 		json = json_loads(split, 0, NULL);
 	if (json != NULL)

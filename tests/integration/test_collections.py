@@ -11,6 +11,7 @@ def test_made_once(api):
     assert first.status == 201
     assert first.json["image_encoder"] == {"name": "external", "dim": 4}
     assert first.json["split"] == {"validation": 0.1, "test": 0.2, "seed": 0}
+    assert first.json["geometry"] == "auto"
     assert first.json["counts"]["items"] == 0
     assert first.json["active_model"] == "identity"
     again = api.put(path, EXTERNAL)
@@ -22,6 +23,16 @@ def test_made_once(api):
     assert api.delete(path).status == 204
     assert api.delete(path).status == 404
     assert api.get(path).status == 404
+
+
+def test_geometry_is_fixed_at_the_making(api):
+    path = "/v1/collections/padded"
+    assert api.put(path, {**EXTERNAL, "geometry": "pad"}).json["geometry"] == "pad"
+    assert api.put(path, EXTERNAL).json["geometry"] == "pad"
+    assert api.get(path).json["geometry"] == "pad"
+    other = api.put(path, {**EXTERNAL, "geometry": "crop"})
+    assert (other.status, other.code) == (409, "encoder_mismatch")
+    assert api.delete(path).status == 204
 
 
 def test_takes_the_best_encoders(api):
@@ -48,6 +59,8 @@ def test_the_split_changes(api, vectors):
     ({"image_encoder": {"name": "external", "dim": 0}}, "/image_encoder/dim"),
     ({"image_encoder": "ngrams"}, "/image_encoder"),
     ({"split": {"test": 1}}, "/split/test"),
+    ({"geometry": "stretch"}, "/geometry"),
+    ({"geometry": "automatic"}, "/geometry"),
     ({"colour": "red"}, "/colour"),
 ])
 def test_refusals(api, body, pointer):
