@@ -85,9 +85,9 @@ void features_wikipedia(struct features *f, const char *folder)
 		f->x[m] = (float *)(void *)x[m].data;
 	f->label = (int32_t *)(void *)label.data;
 	f->part = ist_alloc(f->pairs.n, 1);
-	for (size_t i = 0; i < f->pairs.n; i++)
-		f->part[i] = i < n_train ? IST_TRAIN : IST_TEST;
+	f->n_train = n_train;
 	wire(f);
+	features_set_run(f, 0);
 }
 
 /* Labels get their numbers as they first appear. */
@@ -134,8 +134,11 @@ void features_tux(struct features *f, const char *folder)
 
 void features_set_run(struct features *f, size_t run)
 {
-	for (size_t i = 0; f->folds && i < f->pairs.n; i++)
-		f->part[i] = i % FOLDS == run % FOLDS ? IST_TEST : IST_TRAIN;
+	for (size_t i = 0; i < f->pairs.n; i++) {
+		bool test = f->folds ? i % FOLDS == run % FOLDS : i >= f->n_train;
+
+		f->part[i] = test ? IST_TEST : IST_TRAIN;
+	}
 }
 
 void features_finish(struct features *f)
@@ -146,4 +149,16 @@ void features_finish(struct features *f)
 	free(f->item);
 	free(f->part);
 	*f = (struct features){0};
+}
+
+void features_hold_out(struct features *f)
+{
+	ist_autofree size_t *seen = ist_alloc(f->pairs.n_classes, sizeof(*seen));
+
+	for (size_t i = 0; i < f->pairs.n; i++) {
+		if (f->part[i] == IST_TEST)
+			f->part[i] = IST_UNUSED;
+		else if (f->part[i] == IST_TRAIN && seen[f->label[i]]++ % 5 == 4)
+			f->part[i] = IST_TEST;
+	}
 }
