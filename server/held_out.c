@@ -33,6 +33,40 @@ static void narrow(uint8_t *part, const struct ist_pairs *pairs, const struct is
 	}
 }
 
+/* The same for triples: pictures that the other split does not hold back are left out, and every
+ * triple with such an end. */
+static void narrow_triples(struct ist_held_out *held, const struct ist_triples *other)
+{
+	const struct ist_triples *ours = &held->triples;
+	size_t k = 0;
+
+	for (size_t i = 0; i < ours->n_images; i++) {
+		while (k < other->n_images && other->item[k] < ours->item[i])
+			k++;
+		if (k == other->n_images || other->item[k] != ours->item[i] ||
+		    other->image_part[k] != IST_TEST)
+			held->image_part[i] = IST_UNUSED;
+	}
+	for (size_t i = 0; i < ours->n; i++)
+		if (held->image_part[ours->reference[i]] != IST_TEST ||
+		    held->image_part[ours->target[i]] != IST_TEST)
+			held->triple_part[i] = IST_UNUSED;
+}
+
+static void take_triples(struct ist_held_out *held)
+{
+	const struct ist_triples *set = held->set.pairs.triples;
+
+	if (set == NULL)
+		return;
+	held->triples = *set;
+	held->triples.image_part = held->image_part = ist_alloc(set->n_images + 1, 1);
+	held->triples.part = held->triple_part = ist_alloc(set->n + 1, 1);
+	memcpy(held->image_part, set->image_part, set->n_images);
+	memcpy(held->triple_part, set->part, set->n);
+	held->pairs.triples = &held->triples;
+}
+
 static bool same_split(const struct ist_split *a, const struct ist_split *b)
 {
 	json_t *x = ist_split_json(a), *y = ist_split_json(b);
@@ -53,6 +87,7 @@ static enum ist_code take_first(struct ist_held_out *held, struct ist_collection
 	held->pairs = held->set.pairs;
 	held->pairs.part = held->part = ist_alloc(held->pairs.n + 1, 1);
 	memcpy(held->part, held->set.pairs.part, held->pairs.n);
+	take_triples(held);
 	return IST_OK;
 }
 
@@ -64,6 +99,8 @@ static enum ist_code take_other(struct ist_held_out *held, struct ist_collection
 
 	if (!code)
 		narrow(held->part, &held->pairs, &other.pairs);
+	if (!code && held->pairs.triples != NULL)
+		narrow_triples(held, other.pairs.triples);
 	return code;
 }
 
@@ -97,5 +134,7 @@ void ist_held_out_finish(struct ist_held_out *held)
 {
 	ist_training_set_finish(&held->set);
 	free(held->part);
+	free(held->image_part);
+	free(held->triple_part);
 	*held = (struct ist_held_out){0};
 }

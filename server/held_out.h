@@ -11,6 +11,8 @@ struct ist_held_out {
 	struct ist_training_set set;
 	struct ist_pairs pairs; /* of the set, IST_TEST only where all models held it back */
 	uint8_t *part;
+	struct ist_triples triples; /* the same of triples, where they are needed */
+	uint8_t *image_part, *triple_part;
 };
 
 /* How a model's test part was drawn; false for what never trained (identity). */

@@ -58,40 +58,64 @@ static enum ist_code embed_feature(const struct ist_reader *reader, enum ist_mod
 	ret->x = x;
 	ret->dim = model->dim[m];
 	ret->from = m;
+	ret->feature = feature;
 	return IST_OK;
 }
 
 /* ---- one way from each form of source; pointers are relative to the source ---- */
 
+/* The feature of a text, (dim of the text encoder), in the arena. */
+static enum ist_code text_feature(struct ist_worker *worker, const struct ist_reader *reader,
+				  const char *text, struct ist_arena *arena, const float **ret,
+				  struct ist_err *err)
+{
+	const struct ist_encoder_ref *encoder =
+	    ist_collection_encoder(reader->collection, IST_TEXT);
+	struct ist_str str = {text, strlen(text)};
+	float *feature = ist_arena_alloc(arena, encoder->dim, sizeof(*feature));
+	enum ist_code code =
+	    ist_feature_texts(worker->daemon, IST_TURN_QUERY, encoder, &str, 1, feature, err);
+
+	if (code)
+		return ist_err_in(err, "text");
+	*ret = feature;
+	return IST_OK;
+}
+
+static enum ist_code image_feature(struct ist_worker *worker, const struct ist_reader *reader,
+				   const struct ist_str *image, struct ist_arena *arena,
+				   const float **ret, struct ist_err *err)
+{
+	const struct ist_encoder_ref *encoder =
+	    ist_collection_encoder(reader->collection, IST_IMAGE);
+	float *feature = ist_arena_alloc(arena, encoder->dim, sizeof(*feature));
+	enum ist_code code =
+	    ist_feature_query_image(worker->daemon, encoder, image->data, image->len, feature, err);
+
+	if (code)
+		return ist_err_in(err, "image");
+	*ret = feature;
+	return IST_OK;
+}
+
 static enum ist_code by_text(struct ist_worker *worker, const struct ist_reader *reader,
 			     const struct ist_source *source, struct ist_arena *arena,
 			     struct ist_embedded *ret, struct ist_err *err)
 {
-	const struct ist_encoder_ref *encoder =
-	    ist_collection_encoder(reader->collection, IST_TEXT);
-	struct ist_str text = {source->text, strlen(source->text)};
-	float *feature = ist_arena_alloc(arena, encoder->dim, sizeof(*feature));
-	enum ist_code code =
-	    ist_feature_texts(worker->daemon, IST_TURN_QUERY, encoder, &text, 1, feature, err);
+	const float *feature = NULL;
+	enum ist_code code = text_feature(worker, reader, source->text, arena, &feature, err);
 
-	if (code)
-		return ist_err_in(err, "text");
-	return embed_feature(reader, IST_TEXT, feature, arena, ret, err);
+	return code ? code : embed_feature(reader, IST_TEXT, feature, arena, ret, err);
 }
 
 static enum ist_code by_image(struct ist_worker *worker, const struct ist_reader *reader,
 			      const struct ist_source *source, struct ist_arena *arena,
 			      struct ist_embedded *ret, struct ist_err *err)
 {
-	const struct ist_encoder_ref *encoder =
-	    ist_collection_encoder(reader->collection, IST_IMAGE);
-	float *feature = ist_arena_alloc(arena, encoder->dim, sizeof(*feature));
-	enum ist_code code = ist_feature_query_image(worker->daemon, encoder, source->image.data,
-						     source->image.len, feature, err);
+	const float *feature = NULL;
+	enum ist_code code = image_feature(worker, reader, &source->image, arena, &feature, err);
 
-	if (code)
-		return ist_err_in(err, "image");
-	return embed_feature(reader, IST_IMAGE, feature, arena, ret, err);
+	return code ? code : embed_feature(reader, IST_IMAGE, feature, arena, ret, err);
 }
 
 /* The item's picture if it has one, else its first text; or what was asked for. */
@@ -144,15 +168,60 @@ static enum ist_code by_vector(struct ist_worker *worker, const struct ist_reade
 	return IST_OK;
 }
 
-/* The form is checked as if it could be answered, so that clients can be written for it. */
+/* The feature of a compose's reference picture: a file's, or that of an item, which is then never a
+ * hit. */
+static enum ist_code reference_feature(struct ist_worker *worker, const struct ist_reader *reader,
+				       const struct ist_source *source, struct ist_arena *arena,
+				       const float **ret, struct ist_err *err)
+{
+	struct ist_item item = {0};
+	enum ist_code code;
+
+	if (source->id == NULL)
+		return image_feature(worker, reader, &source->image, arena, ret, err);
+	code = ist_item_get(reader->collection, source->id, true, arena, &item, err);
+	if (!code && item.image_vector == NULL)
+		code = ist_fail_at(err, IST_INVALID, "", "the item \"%.100s\" has no image",
+				   source->id);
+	if (code) {
+		(void)ist_err_in(err, "id");
+		return ist_err_in(err, "image");
+	}
+	*ret = item.image_vector;
+	return IST_OK;
+}
+
+/* Whether the model can is asked first, so that nobody pays for an encoding that leads nowhere. */
 static enum ist_code by_compose(struct ist_worker *worker, const struct ist_reader *reader,
 				const struct ist_source *source, struct ist_arena *arena,
 				struct ist_embedded *ret, struct ist_err *err)
 {
-	return ist_fail_at(err, IST_NO_MODEL, "/compose",
-			   "the model %s cannot compose; a method whose \"can\" holds \"compose\" "
-			   "(see GET /v1/methods) has to be trained on triples first",
-			   reader->model);
+	const struct ist_model *model = ist_generation_model(reader->generation);
+	const float *image = NULL, *text = NULL;
+	float *x;
+	enum ist_code code;
+
+	if (model->method->compose == NULL)
+		return ist_fail_at(err, IST_NO_MODEL, "/compose",
+				   "the model %s cannot compose; a method whose \"can\" holds "
+				   "\"compose\" (see GET /v1/methods) has to be trained on triples "
+				   "first",
+				   reader->model);
+	code = reference_feature(worker, reader, source, arena, &image, err);
+	if (!code)
+		code = text_feature(worker, reader, source->text, arena, &text, err);
+	if (code)
+		return ist_err_in(err, "compose");
+	x = ist_arena_alloc(arena, model->dim[IST_IMAGE], sizeof(*x));
+	code = ist_model_compose(model, image, text, 1, x, err);
+	if (code)
+		return code;
+	*ret = (struct ist_embedded){.x = x,
+				     .dim = model->dim[IST_IMAGE],
+				     .from = IST_IMAGE,
+				     .composed = true,
+				     .id = source->id};
+	return IST_OK;
 }
 
 enum ist_code ist_source_embed(struct ist_worker *worker, const struct ist_reader *reader,
@@ -177,14 +246,45 @@ enum ist_code ist_source_embed(struct ist_worker *worker, const struct ist_reade
 
 /* ---- what is searched ---- */
 
+/* A composed query asks for pictures and nothing else. */
+static enum ist_code choose_pictures(const struct ist_query *query, const struct ist_embedded *from,
+				     struct ist_search *search, struct ist_err *err)
+{
+	if (query->target == IST_TARGET_TEXT)
+		return ist_fail_at(
+		    err, IST_INVALID, "/target",
+		    "must be \"image\" or \"any\": a composed query asks for pictures");
+	search->vector[IST_IMAGE] = from->x;
+	search->from = IST_COMPOSED;
+	return IST_OK;
+}
+
+/* What one target is searched with: the embedding, unless the method embeds queries in another way
+ * than items. */
+static enum ist_code target_vector(const struct ist_reader *reader, const struct ist_embedded *from,
+				   enum ist_modality to, struct ist_arena *arena, const float **ret,
+				   struct ist_err *err)
+{
+	const struct ist_model *model = ist_generation_model(reader->generation);
+	float *x;
+
+	*ret = from->x;
+	if (model->method->embed_query == NULL || from->feature == NULL)
+		return IST_OK;
+	*ret = x = ist_arena_alloc(arena, model->dim[to], sizeof(*x));
+	return ist_model_embed_query(model, from->from, to, from->feature, 1, x, err);
+}
+
 /* Sets search->vector for every target that is asked for and can be reached. */
 static enum ist_code choose_targets(const struct ist_reader *reader, const struct ist_query *query,
-				    const struct ist_embedded *from, struct ist_search *search,
-				    struct ist_err *err)
+				    const struct ist_embedded *from, struct ist_arena *arena,
+				    struct ist_search *search, struct ist_err *err)
 {
 	const struct ist_model *model = ist_generation_model(reader->generation);
 	size_t n = 0;
 
+	if (from->composed)
+		return choose_pictures(query, from, search, err);
 	for (int m = 0; m < IST_N_MODALITIES; m++) {
 		bool asked = query->target == IST_TARGET_ANY || query->target == m;
 		bool reached = model->crosses || (int)from->from == m;
@@ -199,16 +299,26 @@ static enum ist_code choose_targets(const struct ist_reader *reader, const struc
 			return no_model(err, reader, what);
 		}
 		if (asked && reached) {
-			search->vector[m] = from->x;
+			enum ist_code code = target_vector(reader, from, (enum ist_modality)m,
+							   arena, &search->vector[m], err);
+
+			if (code)
+				return code;
 			n++;
 		}
 	}
 	search->by_score = n > 1;
 	/* A ready embedding speaks for neither side: it is taken to come from the other one. */
 	search->from = from->ready && query->target != IST_TARGET_ANY
-			   ? ist_modality_other((enum ist_modality)query->target)
-			   : from->from;
+			   ? (int)ist_modality_other((enum ist_modality)query->target)
+			   : (int)from->from;
 	return IST_OK;
+}
+
+/* For people: "image", "text", "composed". */
+static const char *side_name(int side)
+{
+	return side == IST_COMPOSED ? "composed" : ist_modality_name((enum ist_modality)side);
 }
 
 /* A threshold is on the score, so every target that is searched must have one. */
@@ -222,7 +332,7 @@ static enum ist_code check_threshold(const struct ist_reader *reader, const stru
 			return ist_fail_at(err, IST_INVALID, "/threshold",
 					   "the model %s has no score from %s to %s; use "
 					   "\"min_similarity\"",
-					   reader->model, ist_modality_name(search->from),
+					   reader->model, side_name(search->from),
 					   ist_modality_name((enum ist_modality)m));
 	return IST_OK;
 }
@@ -289,18 +399,19 @@ static double now_ms(void)
 
 /* How the search went, for who wonders why: not part of what stays the same over versions. */
 static void put_explain(struct ist_buf *buf, const struct ist_reader *reader,
-			const struct ist_search_report *report)
+			const struct ist_search *search, const struct ist_search_report *report)
 {
 	struct ist_generation_info info;
 
 	ist_generation_info(reader->generation, &info);
-	ist_buf_printf(buf,
-		       ",\"explain\":{\"path\":\"%s\",\"candidates\":%zu,\"matched\":%zu,"
-		       "\"rounds\":%zu,\"index\":{\"kind\":\"%s\",\"base\":%zu,\"fresh\":%zu,"
-		       "\"dead\":%zu}}",
-		       report->path != NULL ? report->path : "none", report->candidates,
-		       report->matched, report->rounds, info.kind != NULL ? info.kind : "flat",
-		       info.base, info.fresh, info.dead);
+	ist_buf_printf(
+	    buf,
+	    ",\"explain\":{\"from\":\"%s\",\"path\":\"%s\",\"candidates\":%zu,\"matched\":%zu,"
+	    "\"rounds\":%zu,\"index\":{\"kind\":\"%s\",\"base\":%zu,\"fresh\":%zu,"
+	    "\"dead\":%zu}}",
+	    side_name(search->from), report->path != NULL ? report->path : "none",
+	    report->candidates, report->matched, report->rounds,
+	    info.kind != NULL ? info.kind : "flat", info.base, info.fresh, info.dead);
 }
 
 static void put_reply(struct ist_buf *buf, const struct ist_reader *reader,
@@ -327,7 +438,7 @@ static void put_reply(struct ist_buf *buf, const struct ist_reader *reader,
 	ist_buf_printf(buf, "],\"model\":\"%s\",\"space\":\"%s\"", reader->model,
 		       ist_space_name(model));
 	if (query->explain)
-		put_explain(buf, reader, report);
+		put_explain(buf, reader, search, report);
 	ist_buf_printf(buf, ",\"took_ms\":%.3f}", now_ms() - since_ms);
 }
 
@@ -353,7 +464,7 @@ static enum ist_code answer(struct ist_worker *worker, const struct ist_reader *
 	if (code)
 		return ist_err_in(err, "query");
 	search.exclude = from.id;
-	if ((code = choose_targets(reader, query, &from, &search, err)) ||
+	if ((code = choose_targets(reader, query, &from, arena, &search, err)) ||
 	    (code = check_threshold(reader, query, &search, err)))
 		return code;
 	code = ist_reader_search(reader, worker->searcher, &search, arena, &hits, &n, &report, err);

@@ -15,6 +15,8 @@ struct ist_embedded {
 	size_t dim;
 	enum ist_modality from; /* the modality it speaks for; of a ready embedding, the text */
 	bool ready;		/* came as an embedding of the common space */
+	bool composed;		/* of a picture and a text together: it asks for pictures */
+	const float *feature;	/* what it was made of, (dim_in[from]); NULL: ready or composed */
 	const char *id;		/* the item it is the vector of; NULL: none */
 };
 /* Pointers are relative to the source. `allow_common`: a ready embedding is taken. */

@@ -318,6 +318,45 @@ enum ist_code ist_composed_report(const struct ist_composed *c, const struct ist
 	return IST_OK;
 }
 
+static enum ist_code add_pairs(const struct ist_model *model, const struct ist_pairs *pairs,
+			       enum ist_part part, const struct ist_train_hooks *hooks,
+			       json_t *into, struct ist_err *err)
+{
+	ist_auto(ist_trials_finish) struct ist_trials trials = {0};
+	enum ist_code code;
+
+	ist_trials_init(&trials, pairs, part);
+	if (trials.direction[IST_IMAGE].n_queries < 2)
+		return IST_OK;
+	code = ist_report_trials(&trials, hooks, into, err);
+	return code == IST_OK ? ist_report_model(&trials, model, hooks, into, err) : code;
+}
+
+enum ist_code ist_composed_evaluate(const struct ist_model *model, const struct ist_pairs *pairs,
+				    enum ist_part part, const struct ist_train_hooks *hooks,
+				    json_t **ret_report, struct ist_err *err)
+{
+	ist_auto(ist_composed_finish) struct ist_composed c = {0};
+	json_t *figures = NULL, *report;
+	enum ist_code code;
+
+	ist_composed_init(&c, pairs, part);
+	if (c.n_queries < 2)
+		return ist_fail(err, IST_NOT_ENOUGH_DATA,
+				"%zu triples to measure on, at least 2 are needed", c.n_queries);
+	code = ist_composed_report(&c, model, hooks, &figures, err);
+	if (code != IST_OK)
+		return code;
+	report = json_pack("{s:o}", "composed", figures);
+	code = model->crosses ? add_pairs(model, pairs, part, hooks, report, err) : IST_OK;
+	if (code != IST_OK) {
+		json_decref(report);
+		return code;
+	}
+	*ret_report = report;
+	return IST_OK;
+}
+
 /* ---- calibration ---- */
 
 /* Similarities of queries with every picture but their references; which is the target. */

@@ -44,6 +44,12 @@ IST_CHECKED enum ist_code ist_composed_report(const struct ist_composed *c,
 					      const struct ist_model *model,
 					      const struct ist_train_hooks *hooks, json_t **ret,
 					      struct ist_err *err);
+/* ist_evaluate for a model that composes: {"composed": …}, and both directions of the part's pairs
+ * where the model crosses and there are some. */
+IST_CHECKED enum ist_code ist_composed_evaluate(const struct ist_model *model,
+						const struct ist_pairs *pairs, enum ist_part part,
+						const struct ist_train_hooks *hooks,
+						json_t **ret_report, struct ist_err *err);
 /* What is reached without a composition that learns a gate: the picture alone, the text alone
  * (ridge to the target's feature), their sum, and ridge on both; the ridge chosen on validation. */
 IST_CHECKED enum ist_code ist_composed_baselines(const struct ist_composed *validation,

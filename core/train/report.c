@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/train/composed.h"
 #include "core/train/train.h"
 
 #define SEED 0
@@ -249,6 +250,8 @@ enum ist_code ist_evaluate(const struct ist_model *model, const struct ist_pairs
 	json_t *report;
 	enum ist_code code;
 
+	if (model->method->compose != NULL && pairs->triples != NULL)
+		return ist_composed_evaluate(model, pairs, part, hooks, ret_report, err);
 	if (!model->crosses)
 		return ist_fail(err, IST_NO_MODEL,
 				"%s compares nothing across image and text: train a model first",

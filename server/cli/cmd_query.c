@@ -16,6 +16,8 @@ static const struct ist_opt opts[] = {
     {"text", IST_OPT_TEXT, 't', "WORDS", .help = "what to look for"},
     {"image", IST_OPT_FILE, 'i', "FILE", .help = "a picture to look with"},
     {"id", IST_OPT_TEXT, 0, "ID", .help = "an item to look with"},
+    {"compose", IST_OPT_TEXT, 'c', "WORDS",
+     .help = "what to change about --image or --id: find such a picture"},
     {"modality", IST_OPT_CHOICE, 0, "SIDE", modalities, .help = "which side of that item"},
     {"target", IST_OPT_CHOICE, 0, "SIDE", targets, .help = "image, text, any (any): what to find"},
     {"limit", IST_OPT_INT, 'n', "N", .min = 1, .max = 1000, .help = "hits at most (10)"},
@@ -81,6 +83,8 @@ static enum ist_code add_options(const struct ist_args *args, json_t *body, stru
 	for (size_t i = 0; i < IST_COUNT(numbers); i++)
 		if ((value = ist_args_text(args, numbers[i][0])) != NULL)
 			json_object_set_new(body, numbers[i][1], json_real(strtod(value, NULL)));
+	if (ist_args_text(args, "compose") != NULL && ist_args_text(args, "modality") != NULL)
+		return ist_usage(err, "--modality does not go with --compose");
 	json_object_set_new(body, "limit", json_integer(ist_args_int(args, "limit", 10)));
 	if (ist_args_flag(args, "exact"))
 		json_object_set_new(body, "exact", json_true());
@@ -88,31 +92,53 @@ static enum ist_code add_options(const struct ist_args *args, json_t *body, stru
 		return IST_OK;
 	json = json_loads(filter, 0, NULL);
 	if (json == NULL)
-		return ist_usage(err, "--filter: with --image it must be JSON, "
+		return ist_usage(err, "--filter: with --image or --compose it must be JSON, "
 				      "{\"eq\": {\"label\": \"animals\"}}");
 	json_object_set_new(body, "filter", json);
 	return IST_OK;
 }
 
-static enum ist_code add_query(const struct ist_args *args, json_t *body, struct ist_err *err)
+/* {"base64": the bytes of --image} */
+static enum ist_code read_picture(const char *file, json_t **ret, struct ist_err *err)
 {
-	static const char *const members[] = {"text", "id", "modality"};
 	struct ist_buf picture ist_auto(ist_buf_finish) = {0};
 	struct ist_buf text ist_auto(ist_buf_finish) = {0};
-	const char *file = ist_args_text(args, "image"), *value;
-	json_t *query = json_object();
 
-	json_object_set_new(body, "query", query);
-	for (size_t i = 0; i < IST_COUNT(members); i++)
-		if ((value = ist_args_text(args, members[i])) != NULL)
-			json_object_set_new(query, members[i], json_string(value));
-	if (file == NULL)
-		return IST_OK;
 	if (ist_file_read(file, PICTURE_BYTES_MAX, &picture, err) != IST_OK)
 		return err->code;
 	ist_base64_put(&text, picture.data, picture.len);
-	json_object_set_new(query, "image",
-			    json_pack("{s:s}", "base64", text.data != NULL ? text.data : ""));
+	*ret = json_pack("{s:s}", "base64", text.data != NULL ? text.data : "");
+	return IST_OK;
+}
+
+/* {"compose": {"image": the picture or {"id"}, "text"}} */
+static json_t *composed(const struct ist_args *args, json_t *picture)
+{
+	if (picture == NULL)
+		picture = json_pack("{s:s}", "id", ist_args_text(args, "id"));
+	return json_pack("{s:{s:o, s:s}}", "compose", "image", picture, "text",
+			 ist_args_text(args, "compose"));
+}
+
+static enum ist_code add_query(const struct ist_args *args, json_t *body, struct ist_err *err)
+{
+	static const char *const members[] = {"text", "id", "modality"};
+	const char *file = ist_args_text(args, "image"), *value;
+	json_t *query, *picture = NULL;
+
+	if (file != NULL && read_picture(file, &picture, err) != IST_OK)
+		return err->code;
+	if (ist_args_text(args, "compose") != NULL) {
+		query = composed(args, picture);
+	} else {
+		query = json_object();
+		for (size_t i = 0; i < IST_COUNT(members); i++)
+			if ((value = ist_args_text(args, members[i])) != NULL)
+				json_object_set_new(query, members[i], json_string(value));
+		if (picture != NULL)
+			json_object_set_new(query, "image", picture);
+	}
+	json_object_set_new(body, "query", query);
 	return IST_OK;
 }
 
@@ -183,6 +209,7 @@ static enum ist_code run_query(struct ist_cli *cli, const struct ist_args *args,
 			       struct ist_err *err)
 {
 	const char *image = ist_args_text(args, "image"), *filter = ist_args_text(args, "filter");
+	const char *change = ist_args_text(args, "compose");
 	int n = (image != NULL) + (ist_args_text(args, "text") != NULL) +
 		(ist_args_text(args, "id") != NULL);
 	ist_autofree char *path = get_path(args);
@@ -191,7 +218,9 @@ static enum ist_code run_query(struct ist_cli *cli, const struct ist_args *args,
 
 	if (n != 1)
 		return ist_usage(err, "query with one of --text, --image and --id");
-	code = image != NULL || (filter != NULL && filter[0] == '{')
+	if (change != NULL && ist_args_text(args, "text") != NULL)
+		return ist_usage(err, "--compose goes with --image or --id, not with --text");
+	code = image != NULL || change != NULL || (filter != NULL && filter[0] == '{')
 		   ? by_post(cli, args, &reply, err)
 		   : ist_http_get(&cli->http, path, &reply, err);
 	if (code != IST_OK)
