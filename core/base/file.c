@@ -17,11 +17,13 @@
 #include <unistd.h>
 
 #include "core/base/memory.h"
+#include "core/base/sync.h"
 
 static void close_fd(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
+	*fd = -1;
 }
 
 static char *folder_of(const char *path)
@@ -239,19 +241,20 @@ struct ist_file_batch *ist_file_batch_create(void)
 
 static enum ist_code sync_open(struct ist_file_batch *batch, struct ist_err *err)
 {
-	enum ist_code code;
+	ist_autofree int *fds = ist_alloc(batch->n + 1, sizeof(*fds));
+	ist_autofree size_t *of = ist_alloc(batch->n + 1, sizeof(*of));
+	size_t n = 0, failed;
 
-	for (size_t i = 0; i < batch->n; i++) {
-		struct batch_file *file = &batch->files[i];
-
-		if (file->fd < 0)
-			continue;
-		code = sync_fd(file->fd, file->temporary, err);
-		if (code != IST_OK)
-			return code;
-		close(file->fd);
-		file->fd = -1;
-	}
+	for (size_t i = 0; i < batch->n; i++)
+		if (batch->files[i].fd >= 0) {
+			fds[n] = batch->files[i].fd;
+			of[n++] = i;
+		}
+	failed = ist_sync_all(fds, n);
+	if (failed < n)
+		return ist_fail_errno(err, "fsync %s", batch->files[of[failed]].temporary);
+	for (size_t i = 0; i < n; i++)
+		close_fd(&batch->files[of[i]].fd);
 	return IST_OK;
 }
 
@@ -278,20 +281,58 @@ enum ist_code ist_file_batch_add(struct ist_file_batch *batch, const char *path,
 	return write_all(file->fd, file->temporary, data, len, err);
 }
 
-/* Folders repeat in runs: a folder is synced once for each run of files that lie in it. */
+static int compare_paths(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The folders of all files, each once; returns how many. */
+static size_t list_folders(const struct ist_file_batch *batch, char **ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < batch->n; i++)
+		ret[i] = folder_of(batch->files[i].path);
+	qsort(ret, batch->n, sizeof(*ret), compare_paths);
+	for (size_t i = 0; i < batch->n; i++)
+		if (n > 0 && strcmp(ret[n - 1], ret[i]) == 0)
+			free(ret[i]);
+		else
+			ret[n++] = ret[i];
+	return n;
+}
+
+static enum ist_code sync_some(char *const *folders, size_t n, struct ist_err *err)
+{
+	int fds[BATCH_OPEN];
+	enum ist_code code = IST_OK;
+	size_t opened = 0, failed;
+
+	while (opened < n && code == IST_OK) {
+		fds[opened] = open(folders[opened], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fds[opened] < 0)
+			code = ist_fail_errno(err, "open folder %s", folders[opened]);
+		else
+			opened++;
+	}
+	failed = code == IST_OK ? ist_sync_all(fds, n) : n;
+	if (failed < n)
+		code = ist_fail_errno(err, "fsync %s", folders[failed]);
+	while (opened > 0)
+		close(fds[--opened]);
+	return code;
+}
+
 static enum ist_code sync_folders(const struct ist_file_batch *batch, struct ist_err *err)
 {
-	ist_autofree char *last = NULL;
+	ist_autofree char **folders = ist_alloc(batch->n + 1, sizeof(*folders));
+	size_t n = list_folders(batch, folders);
 	enum ist_code code = IST_OK;
 
-	for (size_t i = 0; i < batch->n && code == IST_OK; i++) {
-		char *folder = folder_of(batch->files[i].path);
-
-		if (last == NULL || strcmp(last, folder) != 0)
-			code = ist_dir_sync(folder, err);
-		free(last);
-		last = folder;
-	}
+	for (size_t i = 0; i < n && code == IST_OK; i += BATCH_OPEN)
+		code = sync_some(folders + i, IST_MIN(n - i, BATCH_OPEN), err);
+	for (size_t i = 0; i < n; i++)
+		free(folders[i]);
 	return code;
 }
 
