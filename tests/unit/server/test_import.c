@@ -52,6 +52,7 @@ static struct ist_collection *open_collection(const char *name)
 
 static int start(void **state)
 {
+	static const char *const encoders[] = {GOLDEN, NULL};
 	ist_autofree char *path = NULL;
 	struct ist_store_options store = {0};
 	struct ist_err err = {0};
@@ -61,7 +62,7 @@ static int start(void **state)
 	if (mkdtemp(folder) == NULL || ist_store_open(folder, &store, &daemon_.store, &err))
 		return -1;
 	path = ist_format("%s/cache/encodings.db", folder);
-	daemon_.encoders = ist_encoders_create(GOLDEN);
+	daemon_.encoders = ist_encoders_create(NULL, encoders);
 	start_decoders(DECODER);
 	daemon_.gate = ist_encode_gate_create(2);
 	daemon_.recent = ist_recent_create();
