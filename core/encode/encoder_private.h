@@ -10,7 +10,7 @@ struct ist_encoder_workspace {
 	struct ist_arena tokens; /* of tokenisers, reset at every text */
 };
 
-extern const struct ist_encoder_arch ist_encoder_clip, ist_encoder_descriptor, ist_encoder_ngrams,
-    ist_encoder_efficientnet;
+extern const struct ist_encoder_arch ist_encoder_bert, ist_encoder_clip, ist_encoder_descriptor,
+    ist_encoder_ngrams, ist_encoder_efficientnet;
 
 #endif

@@ -18,6 +18,7 @@ struct ist_codepoints {
 };
 
 enum ist_text_form {
+	IST_TEXT_PLAIN, /* as it is */
 	IST_TEXT_NFC,
 	IST_TEXT_NFD,
 	IST_TEXT_FOLDED, /* NFKC, case folded, without what is ignorable */
