@@ -17,6 +17,9 @@ IST_HANDLER(ist_api_get_openapi);
 IST_HANDLER(ist_api_get_docs);
 IST_HANDLER(ist_api_get_page);
 IST_HANDLER(ist_api_get_ui_file);
+/* api_demo.c */
+IST_HANDLER(ist_api_get_demo);
+IST_HANDLER(ist_api_get_demo_items);
 /* api_collections.c */
 IST_HANDLER(ist_api_list_collections);
 IST_HANDLER(ist_api_put_collection);

@@ -85,18 +85,21 @@ enum ist_code ist_api_get_info(struct ist_request *rq, struct ist_reply *re, str
 {
 	const struct ist_daemon *d = rq->daemon;
 	struct ist_store_stats stats = {0};
+	uint64_t free_bytes, disk_bytes;
 	json_t *info;
 
 	ist_store_stats(d->store, &stats);
-	info = json_pack("{s:s,s:o,s:o,s:o,s:{s:s,s:f},s:o,s:o,s:{s:I,s:I,s:I},s:{s:I},s:f}",
-			 "version", IST_VERSION, "encoders", encoders_json(d->encoders), "methods",
-			 methods_json(), "indexes", kinds_json(), "blas", "kernel",
-			 ist_blas_kernel(), "gflops", ist_blas_gflops(), "limits",
-			 limits_json(&d->config), "sandbox", sandbox_json(), "storage",
-			 "database_bytes", (json_int_t)stats.database_bytes, "wal_bytes",
-			 (json_int_t)stats.wal_bytes, "media_bytes", (json_int_t)stats.media_bytes,
-			 "memory", "resident_bytes", (json_int_t)ist_resident_bytes(), "uptime_s",
-			 (double)(ist_monotonic_us() - d->started_us) / 1e6);
+	ist_disk_space(ist_store_folder(d->store), &free_bytes, &disk_bytes);
+	info = json_pack(
+	    "{s:s,s:o,s:o,s:o,s:{s:s,s:f},s:o,s:o,s:{s:I,s:I,s:I,s:I,s:I},s:{s:I},s:f}", "version",
+	    IST_VERSION, "encoders", encoders_json(d->encoders), "methods", methods_json(),
+	    "indexes", kinds_json(), "blas", "kernel", ist_blas_kernel(), "gflops",
+	    ist_blas_gflops(), "limits", limits_json(&d->config), "sandbox", sandbox_json(),
+	    "storage", "database_bytes", (json_int_t)stats.database_bytes, "wal_bytes",
+	    (json_int_t)stats.wal_bytes, "media_bytes", (json_int_t)stats.media_bytes,
+	    "disk_free_bytes", (json_int_t)free_bytes, "disk_bytes", (json_int_t)disk_bytes,
+	    "memory", "resident_bytes", (json_int_t)ist_resident_bytes(), "uptime_s",
+	    (double)(ist_monotonic_us() - d->started_us) / 1e6);
 	ist_reply_json(re, 200, info);
 	return IST_OK;
 }

@@ -117,9 +117,9 @@ static json_t *method_json(const struct ist_method *m)
 
 	for (size_t i = 0; i < m->n_params; i++)
 		json_array_append_new(params, param_json(&m->params[i]));
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "name", m->name, "title", m->title,
-			 "paper", paper_json(m), "needs", needs_json(m->needs), "can",
-			 can_json(m->can), "params", params);
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", m->name, "title", m->title,
+			 "about", m->about != NULL ? m->about : m->title, "paper", paper_json(m),
+			 "needs", needs_json(m->needs), "can", can_json(m->can), "params", params);
 }
 
 enum ist_code ist_api_list_methods(struct ist_request *rq, struct ist_reply *re,

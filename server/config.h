@@ -14,7 +14,7 @@
 #include "core/base/error.h"
 
 struct ist_config {
-	char *data, *listen, *ready_file, *config, *encoders, *decoder;
+	char *data, *listen, *ready_file, *config, *encoders, *decoder, *demo;
 	char *log_format, *log_level;
 	int64_t workers, queue, streams, connections, decoders, import_threads, train_threads;
 	int64_t cache_size;

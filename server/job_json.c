@@ -48,14 +48,25 @@ static json_t *member(const json_t *object, const char *name, json_t *otherwise)
 	return json_incref(value);
 }
 
+/* What the job was asked for; long lists stay out. */
+static json_t *request_of(const char *text)
+{
+	json_t *request = value_of(text);
+
+	if (json_is_object(request))
+		json_object_del(request, "pairs");
+	return request;
+}
+
 json_t *ist_job_json(const struct ist_job_row *row, struct ist_job_live *live)
 {
 	bool running = strcmp(row->state, "running") == 0;
 	json_t *p = running && live != NULL ? ist_job_live_snapshot(live) : value_of(row->progress);
 	bool done = strcmp(row->state, "done") == 0;
 	json_t *job = json_pack(
-	    "{s:s, s:s, s:s?, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", row->id,
-	    "kind", row->kind, "collection", row->collection, "state", row->state, "progress",
+	    "{s:s, s:s, s:s?, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+	    row->id, "kind", row->kind, "collection", row->collection, "request",
+	    request_of(row->request), "state", row->state, "progress",
 	    done ? json_real(1) : member(p, "progress", json_real(0)), "stage",
 	    member(p, "stage", json_null()), "eta_s",
 	    running ? member(p, "eta_s", json_null()) : json_null(), "created_at",

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/base/memory.h"
@@ -279,6 +280,25 @@ size_t ist_resident_bytes(void)
 	return resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+void ist_disk_space(const char *folder, uint64_t *ret_free, uint64_t *ret_all)
+{
+	struct statvfs fs;
+	bool known = statvfs(folder, &fs) == 0;
+
+	*ret_free = known ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
+	*ret_all = known ? (uint64_t)fs.f_blocks * fs.f_frsize : 0;
+}
+
+static void put_disk(const struct ist_store *store, struct ist_buf *buf)
+{
+	uint64_t free_bytes, all;
+
+	ist_disk_space(ist_store_folder(store), &free_bytes, &all);
+	put_value(buf, "disk_free_bytes", "Room left where the data folder lies",
+		  (double)free_bytes);
+	put_value(buf, "disk_bytes", "Size of the filesystem that it lies on", (double)all);
+}
+
 void ist_metrics_put(struct ist_daemon *daemon, struct ist_buf *buf)
 {
 	put_statuses(buf);
@@ -292,6 +312,7 @@ void ist_metrics_put(struct ist_daemon *daemon, struct ist_buf *buf)
 	put_store(daemon->store, buf);
 	put_value(buf, "encoding_cache_bytes", "Size of the cache of encodings (0: not opened yet)",
 		  (double)ist_encoding_cache_bytes(daemon->cache));
+	put_disk(daemon->store, buf);
 	put_collections(daemon->store, buf);
 	put_value(buf, "resident_bytes", "Resident memory of the process",
 		  (double)ist_resident_bytes());

@@ -36,7 +36,10 @@ enum ist_counter {
 };
 void ist_metrics_count(enum ist_counter counter, uint64_t n);
 
-size_t ist_resident_bytes(void); /* of this process */
+size_t ist_resident_bytes(void);
+/* Of the filesystem that a folder lies on; 0 where it does not say. */
+void ist_disk_space(const char *folder, uint64_t *ret_free,
+		    uint64_t *ret_all); /* of this process */
 
 /* The whole text: the above, and what store, http and process say of themselves. */
 void ist_metrics_put(struct ist_daemon *daemon, struct ist_buf *buf);

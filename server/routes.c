@@ -27,6 +27,8 @@ const struct ist_route ist_routes[] = {
     {"GET", "/readyz", "getReady", .handle = ist_api_get_ready, .inline_ok = true},
     {"GET", "/metrics", "getMetrics", .handle = ist_api_get_metrics},
     {"GET", "/v1/info", "getInfo", .handle = ist_api_get_info},
+    {"GET", "/v1/demo", "getDemo", .handle = ist_api_get_demo},
+    {"GET", "/v1/demo/items", "getDemoItems", .handle = ist_api_get_demo_items},
 
     {"GET", "/v1/encoders", "listEncoders", .handle = ist_api_list_encoders},
     {"PUT", "/v1/encoders/{encoder}", "putEncoder", IST_BODY_STREAM, .handle = ist_api_put_encoder},

@@ -132,6 +132,8 @@ static const struct ist_tuning tune[] = {
 const struct ist_method ist_method_acmr = {
     .name = "acmr",
     .title = "Adversarial cross-modal retrieval",
+    .about = "Pairs with labels: learns a common space in which a class lies together "
+	     "and pictures cannot be told from texts. A good first choice.",
     .paper = {.title = "Adversarial Cross-Modal Retrieval",
 	      .authors = "Bokun Wang, Yang Yang, Xing Xu, Alan Hanjalic, Heng Tao Shen",
 	      .venue = "ACM Multimedia",

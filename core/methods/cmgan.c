@@ -136,6 +136,8 @@ static enum ist_code reconstruct(const struct ist_model *model, enum ist_modalit
 const struct ist_method ist_method_cmgan = {
     .name = "cmgan",
     .title = "Cross-modal generative adversarial networks",
+    .about = "Two generators imagine one side from the other: shows what a text calls "
+	     "up among pictures.",
     .paper = {.title = "CM-GANs: Cross-modal Generative Adversarial Networks for Common "
 		       "Representation Learning",
 	      .authors = "Yuxin Peng, Jinwei Qi, Yuxin Yuan",

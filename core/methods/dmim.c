@@ -250,6 +250,8 @@ static enum ist_code compose(const struct ist_model *model, const float *image, 
 const struct ist_method ist_method_dmim = {
     .name = "dmim",
     .title = "Deep mutual information maximisation over TIRG, for composed queries",
+    .about = "A picture and words that change it find the picture that is meant: \"this "
+	     "one, but at night\".",
     .paper = {.title = "Cross-modal Image Retrieval with Deep Mutual Information Maximization",
 	      .authors = "Gu et al.",
 	      .venue = "Neurocomputing",

@@ -351,6 +351,8 @@ static const struct ist_tuning tune[] = {
 const struct ist_method ist_method_linear = {
     .name = "linear",
     .title = "Canonical correlation analysis with ridge",
+    .about = "The simplest that could do: linear maps of both sides that agree most. "
+	     "Fast; needs pairs only.",
     .can = IST_EMBED_IMAGE | IST_EMBED_TEXT,
     .trains = true,
     .params = params,

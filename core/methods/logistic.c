@@ -376,6 +376,8 @@ static const struct ist_tuning tune[] = {
 const struct ist_method ist_method_logistic = {
     .name = "logistic",
     .title = "Logistic regression on labels, ranked by the probability of sharing one",
+    .about = "A classifier a side, ranked by the probability of sharing a class. "
+	     "Strong where labels say what matters.",
     .needs = IST_NEEDS_LABELS,
     .can = IST_EMBED_IMAGE | IST_EMBED_TEXT,
     .trains = true,

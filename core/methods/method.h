@@ -104,6 +104,7 @@ struct ist_tuning {
 
 struct ist_method {
 	const char *name, *title;
+	const char *about; /* what it is for, for who chooses; NULL: the title says it */
 	struct {
 		const char *title, *authors, *venue;
 		int year;

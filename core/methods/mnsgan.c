@@ -141,6 +141,8 @@ static enum ist_code train(const struct ist_pairs *pairs, json_t *p, uint64_t se
 const struct ist_method ist_method_mnsgan = {
     .name = "mnsgan",
     .title = "Multi-negative sampling adversarial network",
+    .about = "As acmr, with many negatives to each pair. For classes that lie close "
+	     "together.",
     .paper = {.title = "MNS-GAN (doi 10.1109/ICECE54449.2021.9674509), from its abstract",
 	      .authors = "Ma, Wang, Hou",
 	      .venue = "ICECE",

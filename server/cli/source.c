@@ -1,4 +1,4 @@
-/* The kinds of sources, and how a record becomes a line. */
+/* How a record becomes a line. */
 #include "server/cli/source.h"
 
 #include <string.h>
@@ -7,10 +7,6 @@
 #include "core/base/memory.h"
 #include "server/base64.h"
 #include "server/json.h"
-
-static const struct ist_source_kind *const kinds[] = {
-    &ist_source_npy, &ist_source_folder, &ist_source_csv, &ist_source_tar, &ist_source_ndjson,
-};
 
 static const char *const picture_suffixes[] = {".png", ".jpg",	".jpeg", ".webp", ".gif",
 					       ".tif", ".tiff", ".bmp",	 ".svg"};
@@ -28,23 +24,6 @@ bool ist_is_picture_name(const char *path)
 		if (ist_ends_like(path, picture_suffixes[i]))
 			return true;
 	return false;
-}
-
-enum ist_code ist_source_kind_of(const char *path, const struct ist_args *args,
-				 const struct ist_source_kind **ret, struct ist_err *err)
-{
-	for (size_t i = 0; i < IST_COUNT(kinds); i++)
-		if (kinds[i]->takes(path, args)) {
-			*ret = kinds[i];
-			return IST_OK;
-		}
-	if (path == NULL)
-		return ist_usage(err, "import what? Name a SOURCE, or --image-vectors and "
-				      "--text-vectors");
-	return ist_usage(err,
-			 "%s: a source is a folder, .csv, .tsv, .tar, .ndjson, .jsonl, or - for "
-			 "NDJSON on standard input",
-			 path);
 }
 
 void ist_record_finish(struct ist_record *record)

@@ -16,6 +16,7 @@ def test_tables(api):
     assert set(params["similarity"]["choices"]) == {"euclidean", "cosine", "posterior"}
     assert params["similarity"]["default"] is None
     for method in methods.values():
+        assert method["about"]
         for param in method["params"]:
             assert param["help"]
             if param["type"] in ("int", "real") and param["default"] is not None:

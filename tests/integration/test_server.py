@@ -49,6 +49,7 @@ def test_health(api):
     info = api.get("/v1/info").json
     assert info["blas"]["kernel"] and info["blas"]["gflops"] > 0
     assert "acmr" in info["methods"]
+    assert 0 < info["storage"]["disk_free_bytes"] <= info["storage"]["disk_bytes"]
 
 
 def test_metrics(api):

@@ -67,7 +67,8 @@ function BusyBanner() {
 function Head({ route, collection, collections }) {
   const names = collections?.map((c) => c.name) || [];
   if (collection && !names.includes(collection)) names.unshift(collection);
-  const view = isDocs ? '' : route.view === 'item' || !VIEWS[route.view] ? 'search' : route.view;
+  const isSearch = route.view === 'item' || !VIEWS[route.view];
+  const view = isDocs ? '' : isSearch ? 'search' : route.view;
   return (
     <header class="head">
       <a class="brand" href="/#/"><Mark /> <span>Isthmus</span></a>

@@ -150,7 +150,8 @@ export function parseCsv(text) {
   return rows;
 }
 
-const numberOr = (text) => (/^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text) ? Number(text) : text);
+const NUMBER = /^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+const numberOr = (text) => (NUMBER.test(text) ? Number(text) : text);
 
 /* Beside the table, or anywhere below it by the end of its path. */
 function findPicture(byPath, table, name) {

@@ -51,5 +51,8 @@ export function Chart({ runs, label, height = 260, unit = 'step' }) {
     };
   }, [shape, height]);
   useEffect(() => plot.current?.setData(dataOf(runs)));
-  return <div class="chart" ref={box} role="img" aria-label={label} style={{ height: `${height}px` }} />;
+  return (
+    <div class="chart" ref={box} role="img" aria-label={label}
+      style={{ height: `${height}px` }} />
+  );
 }

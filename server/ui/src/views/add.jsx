@@ -198,10 +198,11 @@ function Progress({ run }) {
 
 const NEW = '';
 
-export function Add({ collection, collections }) {
+export function Add({ route, collection, collections }) {
   const run = useValue(upload);
   const names = collections.data?.map((one) => one.name) || [];
-  const [target, setTarget] = useState(collection || NEW);
+  const [target, setTarget] = useState(
+    (!route.params.get('new') && collection) || NEW);
   const [name, setName] = useState(names.length ? '' : 'pictures');
   const [encoders, setEncoders] = useState({});
   const [plan, setPlan] = useState(null);

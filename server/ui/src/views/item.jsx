@@ -112,7 +112,8 @@ function Rendering({ collection, text, model }) {
       {made.loading && <Loading what="Drawing" />}
       <ErrorLine error={made.error} retry={made.reload} />
       <div class="drawn">
-        {made.data?.images.map((image, i) => <Drawn key={i} image={image} alt={`Drawing ${i + 1}`} />)}
+        {made.data?.images.map((image, i) => (
+          <Drawn key={i} image={image} alt={`Drawing ${i + 1}`} />))}
       </div>
     </section>
   );

@@ -114,7 +114,8 @@ function Collections({ list, reload }) {
             <td><DeleteCollection name={one.name} done={reload} /></td>
           </tr>))}</tbody>
       </table>}
-      <p><a class="button quiet" href={href('add', '', {})}><Icon name="add" /> New collection</a></p>
+      <p><a class="button quiet" href={href('add', '', { new: 1 })}>
+        <Icon name="add" /> New collection</a></p>
     </section>
   );
 }

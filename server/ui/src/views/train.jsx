@@ -13,7 +13,8 @@ import { useEvery, useLoad, useTitle } from '../use.js';
 
 const AUTO = {
   name: 'auto', title: 'Let it choose', paper: null, needs: [], can: [],
-  about: 'Trains several methods within a time that you give, and keeps the best on held-back data.',
+  about: 'Trains several methods within a time that you give, and keeps the one that does best '
+    + 'on held-back data.',
   params: [{ name: 'budget_s', type: 'int', default: 600, min: 10, max: 86400,
     help: 'seconds that it may take in all' }],
 };
@@ -127,10 +128,9 @@ function outcome(job) {
   if (job.state === 'failed') return job.error?.detail || 'failed';
   if (job.state !== 'done') return STATES[job.state];
   const { model, activated, reason } = job.result || {};
-  return `${model || ''} ${activated ? 'is active' : 'is not active'}${reason ? `: ${reason}` : ''}`;
+  const verdict = activated ? 'became active' : 'was not made active';
+  return `${model || ''} ${verdict}${reason ? `: ${reason}` : ''}`;
 }
-
-const methodOf = (job) => job.method || job.request?.method || job.result?.method || job.kind;
 
 function Run({ job, n, shown, toggle, cancel }) {
   const over = isOver(job);
@@ -143,7 +143,7 @@ function Run({ job, n, shown, toggle, cancel }) {
         <input type="checkbox" checked={shown} disabled={!hasCurves} onChange={toggle}
           aria-label={`Curve of ${job.id}`} />
         <i class="swatch" style={shown ? { background: `var(--series-${n % 6})` } : undefined} />
-        <b>{job.id}</b>
+        <b>{job.id}</b> <code class="quiet">{job.request?.method || job.kind}</code>
       </label>
       <span class="what">{over ? outcome(job) : job.stage || STATES[job.state]}</span>
       <small class="quiet">{over ? `${time(job.created_at)}${took ? `, ${duration(took)}` : ''}`
@@ -179,7 +179,8 @@ function Curves({ jobs, order }) {
       <div class="segments curves" role="radiogroup" aria-label="Curve">
         {names.map((one) => (
           <label key={one}>
-            <input type="radio" name="curve" checked={one === name} onChange={() => setWanted(one)} />
+            <input type="radio" name="curve" checked={one === name}
+              onChange={() => setWanted(one)} />
             <span>{one}</span>
           </label>))}
       </div>
@@ -198,7 +199,8 @@ function Runs({ collection, jobs, reload, ended }) {
   const live = useLiveJobs(jobs, ended);
   const [picked, setPicked] = useState({});
   const order = useMemo(() => new Map([...jobs].reverse().map((job, n) => [job.id, n])), [jobs]);
-  const isShown = (job, i) => picked[job.id] ?? (i === 0 || job.state === 'running');
+  const newest = live.find((job) => Object.keys(job.curves || {}).length > 0);
+  const isShown = (job) => picked[job.id] ?? (job === newest || job.state === 'running');
   const cancel = async (job) => {
     try {
       await request('DELETE', `/v1/jobs/${job.id}`);
@@ -216,9 +218,9 @@ function Runs({ collection, jobs, reload, ended }) {
     <>
       <Curves jobs={live.filter(isShown)} order={order} />
       <ul class="runs">
-        {live.map((job, i) => (
-          <Run key={job.id} job={job} n={order.get(job.id)} shown={isShown(job, i)}
-            toggle={() => setPicked({ ...picked, [job.id]: !isShown(job, i) })}
+        {live.map((job) => (
+          <Run key={job.id} job={job} n={order.get(job.id)} shown={isShown(job)}
+            toggle={() => setPicked({ ...picked, [job.id]: !isShown(job) })}
             cancel={() => cancel(job)} />))}
       </ul>
       {live.some((job) => job.state === 'done') && <p>
