@@ -1,8 +1,8 @@
 /*
  * Separable resampling. For every output pixel of an axis the taps that it reads and their weights
  * are computed once, in double, and rounded to fixed point; then each row of the picture is brought
- * to its width and added to the rows of the result that it has a part in. Scaling down widens the
- * filter by the scale, which is what removes aliasing.
+ * to its width and added to the rows of the result that it has a part in; for tall pictures it goes
+ * the other way round. Scaling down widens the filter by the scale, which is what removes aliasing.
  */
 #include "core/encode/resample.h"
 
@@ -219,6 +219,53 @@ static void resize_rows(const struct pass *p, uint8_t *ret)
 		ret[i] = clip(p->sums[i]);
 }
 
+/* Row i of the part out of the canvas at its full width: (canvas_width, 3). */
+static void blend_rows(const struct pass *p, uint32_t i, int32_t *sums)
+{
+	const struct ist_window *w = p->window;
+	size_t n = (size_t)p->from->width * 3;
+	const int32_t *weights = p->down.weights + (size_t)(w->y + i) * p->down.width;
+	uint32_t first = p->down.first[w->y + i];
+	int32_t start = 1 << (PRECISION - 1);
+
+	for (uint32_t k = 0; k < p->down.n[w->y + i]; k++) {
+		if (first + k < w->top || first + k >= w->top + p->from->height)
+			start += 255 * weights[k];
+	}
+	for (size_t x = 0; x < n; x++)
+		sums[x] = start;
+	for (uint32_t k = 0; k < p->down.n[w->y + i]; k++) {
+		const uint8_t *restrict row = p->from->rgb + (first + k - w->top) * n;
+
+		if (first + k < w->top || first + k >= w->top + p->from->height)
+			continue;
+		for (size_t x = 0; x < n; x++)
+			sums[x] += weights[k] * row[x];
+	}
+	for (size_t x = 0; x < n; x++)
+		p->line[(size_t)w->left * 3 + x] = clip(sums[x]);
+}
+
+/* The other order: each row of the part is blended over the picture's whole width, then narrowed.
+ * White beside the picture stays white. */
+static void resize_columns_last(const struct pass *p, uint8_t *ret, struct ist_arena *arena)
+{
+	const struct ist_window *w = p->window;
+	int32_t *sums = ist_arena_alloc(arena, (size_t)p->from->width * 3, sizeof(*sums));
+
+	for (uint32_t i = 0; i < w->part_height; i++) {
+		blend_rows(p, i, sums);
+		across(&p->across, p->line, w->x, w->part_width, ret + i * p->stride);
+	}
+}
+
+/* Pillow (13) narrows rows first unless this is so: found on 2,171 pairs of random sizes. */
+static bool is_vertical_first(const struct ist_window *w)
+{
+	return w->width != w->canvas_width && w->canvas_height > w->height &&
+	       (int64_t)w->canvas_height - w->height > 2 * ((int64_t)w->canvas_width - w->width);
+}
+
 void ist_fit(uint32_t width, uint32_t height, uint32_t side, uint32_t *ret_width,
 	     uint32_t *ret_height)
 {
@@ -247,6 +294,10 @@ void ist_resample_window(const struct ist_pixels *from, const struct ist_window 
 		return;
 	}
 	p.down = make_taps(filter, w->canvas_height, w->height, arena);
+	if (is_vertical_first(w)) {
+		resize_columns_last(&p, ret, arena);
+		return;
+	}
 	p.narrow = ist_arena_alloc(arena, p.stride, 1);
 	p.sums = ist_arena_alloc(arena, w->part_height * p.stride, sizeof(*p.sums));
 	resize_rows(&p, ret);

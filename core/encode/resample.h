@@ -1,7 +1,7 @@
 /*
  * Antialiased resampling of 8-bit RGB in integer arithmetic: the same pixels give the same result
- * on every machine. Weights are 22-bit fixed point, the horizontal pass comes first, and each pass
- * rounds and clips (as Pillow does, so that networks trained behind it see what they know).
+ * on every machine. Weights are 22-bit fixed point, the order of the passes is Pillow's, and each
+ * rounds and clips as its do, so that networks trained behind it see what they know.
  */
 #ifndef IST_CORE_ENCODE_RESAMPLE_H
 #define IST_CORE_ENCODE_RESAMPLE_H

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/encode/bpe.h"
 #include "core/encode/encoder.h"
@@ -103,20 +104,29 @@ static int print_ids(const struct ist_bpe *bpe, const struct ist_buf *input, siz
 	return code;
 }
 
-static int run_ids(const char *path, const struct ist_buf *input, size_t max)
+static void read_file(const char *folder, const char *name, struct ist_buf *ret)
 {
-	struct ist_folder *folder = NULL;
+	ist_autofree char *path = ist_format("%s/%s", folder, name);
+
+	(void)!ist_file_read(path, 64 << 20, ret, NULL);
+}
+
+/* From the tokeniser's files alone: there need be no model. */
+static int run_ids(const char *folder, const struct ist_buf *input, size_t max)
+{
+	ist_auto(ist_buf_finish) struct ist_buf vocabulary = {0}, merges = {0};
 	struct ist_bpe *bpe = NULL;
 	struct ist_err err = {0};
-	int code = 0;
+	int code;
 
-	if (ist_folder_open(path, &folder, &err) != IST_OK ||
-	    ist_bpe_open(folder, INT32_MAX, &bpe, &err) != IST_OK)
-		code = fail(&err);
-	else
-		code = print_ids(bpe, input, max);
+	read_file(folder, "vocab.json", &vocabulary);
+	read_file(folder, "merges.txt", &merges);
+	if (ist_bpe_parse((struct ist_str){vocabulary.data, vocabulary.len},
+			  (struct ist_str){merges.data, merges.len}, INT32_MAX, &bpe,
+			  &err) != IST_OK)
+		return fail(&err);
+	code = print_ids(bpe, input, max);
 	ist_bpe_close(bpe);
-	ist_folder_close(folder);
 	return code;
 }
 
