@@ -105,7 +105,7 @@ def test_too_few_common_queries(api):
     job = api.job(api.post(f"{path}/trainings", {
         "method": "linear", "split": {"validation": 0.1, "test": 0.1}}))
     assert job["state"] == "done", job
-    assert job["request"]["method"] == "acmr" and job["request"]["params"]["epochs"] > 0
+    assert job["request"]["method"] == "linear" and job["request"]["params"]["dimension"] > 0
     assert not job["result"]["activated"]
     assert "30" in job["result"]["reason"]
 

@@ -89,7 +89,8 @@ function Head({ route, collection, collections }) {
           </a>
         ))}
       </nav>
-      <a class="tab docs" href="/docs" aria-current={isDocs ? 'page' : undefined}><Icon name="docs" /> <span>API</span></a>
+      <a class="tab docs" href="/docs" aria-current={isDocs ? 'page' : undefined}>
+        <Icon name="docs" /> <span>API</span></a>
     </header>
   );
 }
