@@ -2,9 +2,11 @@
  * Models' rows and folders. A folder is complete and durable before its row is written; a folder
  * without a row is nobody's and is removed. "identity" has no row: every collection has it.
  */
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/base/file.h"
 #include "core/base/memory.h"
@@ -293,6 +295,29 @@ enum ist_code ist_models_load(struct ist_collection *c, const char *id, struct i
 	if (code != IST_OK)
 		return code;
 	return there ? ist_live_model(c, number, ret, err) : unknown(id, err);
+}
+
+enum ist_code ist_models_bytes(struct ist_collection *c, const char *id, uint64_t *ret,
+			       struct ist_err *err)
+{
+	int64_t number = ist_model_number(id);
+	ist_autofree char *folder = ist_model_folder(c->store, number);
+	const struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+
+	*ret = 0;
+	if (number <= 0)
+		return number == 0 ? IST_OK : unknown(id, err);
+	dir = opendir(folder);
+	if (dir == NULL)
+		return unknown(id, err);
+	while ((entry = readdir(dir)) != NULL) {
+		if (fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+			*ret += (uint64_t)st.st_size;
+	}
+	closedir(dir);
+	return IST_OK;
 }
 
 enum ist_code ist_models_previous(struct ist_collection *c, char ret_id[32], struct ist_err *err)

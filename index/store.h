@@ -260,6 +260,9 @@ IST_CHECKED enum ist_code ist_models_delete(struct ist_collection *c, const char
 					    struct ist_err *err);
 IST_CHECKED enum ist_code ist_models_load(struct ist_collection *c, const char *id,
 					  struct ist_model **ret, struct ist_err *err);
+/* What the folder of a trained model takes on the disk; 0 for identity. */
+IST_CHECKED enum ist_code ist_models_bytes(struct ist_collection *c, const char *id, uint64_t *ret,
+					   struct ist_err *err);
 /* Builds the index aside, catches up, swaps. Queries go on; progress and stop as in method.h. */
 IST_CHECKED enum ist_code ist_models_activate(struct ist_collection *c, const char *id,
 					      const struct ist_train_hooks *hooks,

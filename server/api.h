@@ -63,6 +63,7 @@ IST_HANDLER(ist_api_delete_model);
 IST_HANDLER(ist_api_activate_model);
 IST_HANDLER(ist_api_rollback_model);
 IST_HANDLER(ist_api_rollback);
+IST_HANDLER(ist_api_compare_models);
 IST_HANDLER(ist_api_evaluate_model);
 IST_HANDLER(ist_api_caption_model);
 IST_HANDLER(ist_api_render_model);

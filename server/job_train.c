@@ -114,7 +114,6 @@ static enum ist_code train(struct training *t, json_t **ret_result, struct ist_e
 	promotion = (struct ist_promotion){.job = t->job,
 					   .collection = t->collection,
 					   .model = t->model,
-
 					   .needs = t->method->needs,
 					   .activate = t->activate};
 	result = json_object();

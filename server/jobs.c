@@ -21,8 +21,8 @@
 
 #define TRAIN_NICE 10
 
-const struct ist_job_kind *const ist_job_kinds[] = {&ist_job_train, &ist_job_evaluate,
-						    &ist_job_activate, NULL};
+const struct ist_job_kind *const ist_job_kinds[] = {
+    &ist_job_train, &ist_job_auto, &ist_job_compare, &ist_job_evaluate, &ist_job_activate, NULL};
 
 void ist_jobs_note(struct ist_jobs *jobs, int level, const char *event, const char *job,
 		   const char *text)

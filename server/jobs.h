@@ -40,7 +40,8 @@ struct ist_job_kind {
 	enum ist_code (*run)(struct ist_job *job, json_t **ret_result, struct ist_err *err);
 };
 extern const struct ist_job_kind *const ist_job_kinds[]; /* ends with NULL */
-extern const struct ist_job_kind ist_job_train, ist_job_evaluate, ist_job_activate;
+extern const struct ist_job_kind ist_job_train, ist_job_auto, ist_job_compare, ist_job_evaluate,
+    ist_job_activate;
 
 /* The states and what may follow what; ist_job_may_become(NULL, …) is how a job begins. */
 extern const char *const ist_job_states[]; /* ends with NULL */

@@ -73,6 +73,8 @@ const struct ist_route ist_routes[] = {
     {"GET", C "/models", "listModels", .query = page, .handle = ist_api_list_models},
     {"POST", C "/models:rollback", "rollback", IST_BODY_OPTIONAL_JSON, MIB,
      .handle = ist_api_rollback},
+    {"POST", C "/models:compare", "compareModels", IST_BODY_OPTIONAL_JSON, MIB,
+     .handle = ist_api_compare_models},
     {"GET", C "/models/{model}", "getModel", .handle = ist_api_get_model},
     {"DELETE", C "/models/{model}", "deleteModel", .handle = ist_api_delete_model},
     {"POST", C "/models/{model}:activate", "activateModel", IST_BODY_OPTIONAL_JSON, MIB,

@@ -8,10 +8,12 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/base/clock.h"
 #include "core/base/memory.h"
 
 #define SEED 0
 #define LEVEL 0.05 /* of significance, after the correction */
+#define SAMPLE 256 /* features, to tell what embedding costs */
 
 const char *const ist_aim_names[] = {"class", "instance", NULL};
 
@@ -190,6 +192,29 @@ enum ist_code ist_comparison_rows(const struct ist_comparison *c, size_t to,
 		return code;
 	}
 	*ret = rows;
+	return IST_OK;
+}
+
+enum ist_code ist_embed_cost(const struct ist_model *model, const struct ist_pairs *pairs,
+			     double *ret_us, struct ist_err *err)
+{
+	size_t n = IST_MIN(pairs->n, (size_t)SAMPLE);
+	ist_autofree uint32_t *rows = ist_alloc_raw(n, sizeof(*rows));
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		rows[i] = (uint32_t)i;
+	for (int m = 0; m < IST_N_MODALITIES; m++) {
+		ist_autofree float *embedded = NULL;
+		int64_t begin_us = ist_monotonic_us();
+		enum ist_code code = ist_embed_pairs(model, pairs, (enum ist_modality)m, rows, n,
+						     NULL, &embedded, err);
+
+		if (code != IST_OK)
+			return code;
+		sum += (double)(ist_monotonic_us() - begin_us);
+	}
+	*ret_us = n > 0 ? sum / (double)n / IST_N_MODALITIES : 0;
 	return IST_OK;
 }
 

@@ -51,6 +51,12 @@ IST_CHECKED enum ist_code ist_comparison_rows(const struct ist_comparison *c, si
 					      const struct ist_train_hooks *hooks, json_t **ret,
 					      struct ist_err *err);
 
+/* What embedding one feature costs in microseconds: the mean over both modalities of a sample of
+ * the pairs, on this thread. */
+IST_CHECKED enum ist_code ist_embed_cost(const struct ist_model *model,
+					 const struct ist_pairs *pairs, double *ret_us,
+					 struct ist_err *err);
+
 /* A held-out query of which two contestants think differently. */
 struct ist_apart {
 	enum ist_modality from;

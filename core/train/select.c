@@ -633,6 +633,6 @@ enum ist_code ist_selection_table(const struct ist_selection *s, const struct is
 			put_candidate(&s->candidates[i], json_array_get(rows, row++));
 	}
 	*ret = json_pack("{s:s, s:s, s:o, s:o}", "aim", ist_aim_names[s->aim], "metric",
-			 ist_aim_metric(s->aim), "rows", rows, "left_out", left_out_json(s));
+			 ist_aim_metric(s->aim), "table", rows, "left_out", left_out_json(s));
 	return IST_OK;
 }

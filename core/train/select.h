@@ -54,7 +54,7 @@ IST_CHECKED enum ist_code ist_select(const struct ist_pairs *pairs,
 				     const struct ist_train_hooks *hooks, struct ist_selection *ret,
 				     struct ist_err *err);
 void ist_selection_finish(struct ist_selection *s);
-/* The table of the models on the test part, beside what was left out: {"aim", "metric", "rows":
+/* The table of the models on the test part, beside what was left out: {"aim", "metric", "table":
  * [{"method", "params", "similarity", "cross_validated", "configurations", "training_s",
  * image_to_text, …}], "left_out": [{"method", "reason", "estimated_s"}]}. Row order is that of the
  * candidates with a model; differences are to the chosen one. */

@@ -19,7 +19,11 @@ def wide(api, path):
 @pytest.mark.parametrize("body, pointer", [
     ({}, "/method"),
     ({"method": "magic"}, "/method"),
-    ({"method": "auto"}, "/method"),
+    ({"method": "auto", "params": {}}, "/params"),
+    ({"method": "auto", "budget_s": 0}, "/budget_s"),
+    ({"method": "auto", "aim": "fame"}, "/aim"),
+    ({"method": "acmr", "budget_s": 60}, "/budget_s"),
+    ({"method": "acmr", "aim": "class"}, "/aim"),
     ({"method": "identity"}, "/method"),
     ({"method": "acmr", "params": {"epochs": 0.5}}, "/params/epochs"),
     ({"method": "acmr", "params": {"epochs": -1}}, "/params/epochs"),

@@ -59,7 +59,7 @@ static void every_method_that_can_is_tried(void **state)
 	assert_null(candidate(&found, "identity"));
 	assert_ist_ok(ist_selection_table(&found, &toy.pairs, NULL, &table, &err));
 	assert_string_equal(json_string_value(json_object_get(table, "aim")), "class");
-	assert_int_equal(json_array_size(json_object_get(table, "rows")), n_models);
+	assert_int_equal(json_array_size(json_object_get(table, "table")), n_models);
 	assert_int_equal(json_array_size(json_object_get(table, "left_out")), found.n - n_models);
 	json_decref(table);
 	ist_selection_finish(&found);
