@@ -8,8 +8,6 @@
  * Every number is summed over the inputs in order, from the bias on: how tiles and threads are laid
  * out changes no bit.
  */
-#include <omp.h>
-
 #include "core/encode/transformer_private.h"
 
 #define BLOCK 48 /* outputs that stay in the second-level cache while all strips go by */
@@ -226,14 +224,13 @@ static void block(const struct ist_linear *layer, size_t at, size_t rows, size_t
 	}
 }
 
-void ist_linear_strips(struct ist_team team, const struct ist_linear *layers, size_t n, size_t in,
+void ist_linear_strips(struct ist_team *team, const struct ist_linear *layers, size_t n, size_t in,
 		       size_t out, enum ist_activation act, const float *x, size_t n_strips,
 		       float *ret)
 {
 	size_t per = (out + BLOCK - 1) / BLOCK;
-	size_t begin, end = ist_team_share(team, n * per, &begin);
 
-	for (size_t i = begin; i < end; i++) {
+	for (size_t i; ist_team_next(team, n * per, &i);) {
 		size_t layer = i / per, at = i % per * BLOCK;
 
 		block(&layers[layer], at, IST_MIN((size_t)BLOCK, out - at), in, layer * out,
@@ -241,30 +238,33 @@ void ist_linear_strips(struct ist_team team, const struct ist_linear *layers, si
 	}
 }
 
-/* The threads' way through: in, product, out. */
-static void run_team(struct ist_team team, const struct ist_linear *linear, size_t in, size_t out,
-		     enum ist_activation act, const float *x, size_t rows, float *ret, float *from,
-		     float *to)
+/* ---- rows ---- */
+
+struct rows {
+	const struct ist_linear *linear;
+	size_t in, out, n;
+	enum ist_activation act;
+	const float *x;
+	float *ret, *from, *to; /* rows, and strips */
+};
+
+static void run_team(void *user, struct ist_team *team)
 {
-	ist_strips_from_rows(team, x, rows, in, from);
-	ist_team_meet(team);
-	ist_linear_strips(team, linear, 1, in, out, act, from, ist_strips(rows), to);
-	ist_team_meet(team);
-	ist_strips_to_rows(team, to, rows, out, ret);
+	const struct rows *r = user;
+
+	ist_strips_from_rows(team, r->x, r->n, r->in, r->from);
+	ist_linear_strips(team, r->linear, 1, r->in, r->out, r->act, r->from, ist_strips(r->n),
+			  r->to);
+	ist_strips_to_rows(team, r->to, r->n, r->out, r->ret);
 }
 
 void ist_linear_run(const struct ist_linear *linear, size_t in, size_t out, enum ist_activation act,
 		    const float *x, size_t rows, float *ret, struct ist_arena *arena)
 {
-	size_t n = ist_strips(rows) * IST_LANES, threads = ist_team_size();
-	float *from = ist_arena_alloc(arena, n * in, sizeof(*from));
-	float *to = ist_arena_alloc(arena, n * out, sizeof(*to));
+	size_t n = ist_strips(rows) * IST_LANES;
+	struct rows r = {linear, in, out, rows, act, x, ret};
 
-	if (threads == 1) {
-		run_team((struct ist_team){0, 1}, linear, in, out, act, x, rows, ret, from, to);
-		return;
-	}
-#pragma omp parallel num_threads((int)threads)
-	run_team((struct ist_team){(size_t)omp_get_thread_num(), (size_t)omp_get_num_threads()},
-		 linear, in, out, act, x, rows, ret, from, to);
+	r.from = ist_arena_alloc(arena, n * in, sizeof(float));
+	r.to = ist_arena_alloc(arena, n * out, sizeof(float));
+	ist_team_run(3, run_team, &r, arena);
 }

@@ -1,25 +1,10 @@
-/* Strips of tokens: to and from rows, the norm that goes down a strip, and the team that shares
- * them out. */
+/* Strips of tokens: to and from rows, and the norm that goes down a strip. */
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 #include "core/encode/transformer_private.h"
 
 #define SIDE 16 /* features turned at a time: both sides stay in the nearest cache */
-
-size_t ist_team_size(void)
-{
-	return omp_in_parallel() ? 1 : (size_t)omp_get_max_threads();
-}
-
-/* A team of one may stand inside of a stranger's parallel region. */
-void ist_team_meet(struct ist_team team)
-{
-	if (team.size > 1) {
-#pragma omp barrier
-	}
-}
 
 IST_CLONES static void turn_in(const float *x, size_t rows, size_t width, float *strip)
 {
@@ -45,12 +30,10 @@ IST_CLONES static void turn_out(const float *strip, size_t rows, size_t width, f
 	}
 }
 
-void ist_strips_from_rows(struct ist_team team, const float *x, size_t rows, size_t width,
+void ist_strips_from_rows(struct ist_team *team, const float *x, size_t rows, size_t width,
 			  float *ret)
 {
-	size_t begin, end = ist_team_share(team, ist_strips(rows), &begin);
-
-	for (size_t s = begin; s < end; s++) {
+	for (size_t s; ist_team_next(team, ist_strips(rows), &s);) {
 		size_t n = IST_MIN((size_t)IST_LANES, rows - s * IST_LANES);
 		float *strip = ret + s * width * IST_LANES;
 
@@ -60,11 +43,10 @@ void ist_strips_from_rows(struct ist_team team, const float *x, size_t rows, siz
 	}
 }
 
-void ist_strips_to_rows(struct ist_team team, const float *x, size_t rows, size_t width, float *ret)
+void ist_strips_to_rows(struct ist_team *team, const float *x, size_t rows, size_t width,
+			float *ret)
 {
-	size_t begin, end = ist_team_share(team, ist_strips(rows), &begin);
-
-	for (size_t s = begin; s < end; s++) {
+	for (size_t s; ist_team_next(team, ist_strips(rows), &s);) {
 		size_t n = IST_MIN((size_t)IST_LANES, rows - s * IST_LANES);
 
 		turn_out(x + s * width * IST_LANES, n, width, ret + s * IST_LANES * width);

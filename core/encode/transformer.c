@@ -1,14 +1,15 @@
 /*
- * The stack of blocks: a team of threads goes through the same steps, shares each out (products by
- * outputs, attention by heads, norms by strips) and meets after it. A step reads what others wrote
- * in the step before, never what they write in this one. See transformer_private.h for the layout.
+ * The stack of blocks: a team of threads goes through the same steps and shares each out (products
+ * by outputs, attention by heads, norms by strips). A step reads what others wrote in the step
+ * before, never what they write in this one. See transformer_private.h for the layout.
  */
 #include "core/encode/transformer.h"
 
 #include <math.h>
-#include <omp.h>
 
 #include "core/encode/transformer_private.h"
+
+#define STEPS 7 /* of a block */
 
 /* What a run works on; (n_strips, …, 16) each. */
 struct run {
@@ -27,65 +28,57 @@ struct run {
 
 /* x = norm(x + part), or where norms come before: x = x + part, normed = norm(x). Either may be
  * left out. */
-static void add_norm(const struct run *r, struct ist_team team, const float *part,
+static void add_norm(const struct run *r, struct ist_team *team, const float *part,
 		     const struct ist_norm *norm)
 {
 	size_t width = r->t->width, step = width * IST_LANES;
 	float *to = r->t->norm_before ? r->normed : r->x;
-	size_t begin, end = ist_team_share(team, r->n_strips, &begin);
 
-	for (size_t s = begin; s < end; s++)
+	for (size_t s; ist_team_next(team, r->n_strips, &s);)
 		ist_norm_strip(norm, r->t->eps, width, r->x + s * step,
 			       part != NULL ? part + s * step : NULL, to + s * step);
-	ist_team_meet(team);
 }
 
-static void add(const struct run *r, struct ist_team team, const float *part)
+static void add(const struct run *r, struct ist_team *team, const float *part)
 {
-	size_t begin, end = ist_team_share(team, r->n_strips * r->t->width, &begin);
+	size_t width = r->t->width;
 
-	for (size_t j = begin; j < end; j++)
-		*ist_lanes_at(r->x, j) += *ist_lanes_at(part, j);
-	ist_team_meet(team);
+	for (size_t s; ist_team_next(team, r->n_strips, &s);) {
+		for (size_t j = s * width; j < (s + 1) * width; j++)
+			*ist_lanes_at(r->x, j) += *ist_lanes_at(part, j);
+	}
 }
 
 /* part = output(attention(query, key, value of x)) */
-static void attention(const struct run *r, struct ist_team team,
+static void attention(const struct run *r, struct ist_team *team,
 		      const struct ist_transformer_block *b, const float *x)
 {
 	const struct ist_transformer *t = r->t;
 	const struct ist_linear joined[] = {b->query, b->key, b->value};
-	float *scratch = r->scratch + team.rank * r->scratch_size;
-	size_t begin, end;
+	float *scratch = r->scratch + team->rank * r->scratch_size;
 
 	ist_linear_strips(team, joined, 3, t->width, t->width, IST_ACT_NONE, x, r->n_strips,
 			  r->hidden);
-	ist_team_meet(team);
-	end = ist_team_share(team, t->n_heads, &begin);
-	for (size_t head = begin; head < end; head++)
+	for (size_t head; ist_team_next(team, t->n_heads, &head);)
 		ist_attention_head(t, head, r->starts, r->n, r->hidden, r->context, scratch);
-	ist_team_meet(team);
 	ist_linear_strips(team, &b->output, 1, t->width, t->width, IST_ACT_NONE, r->context,
 			  r->n_strips, r->part);
-	ist_team_meet(team);
 }
 
 /* part = down(act(up(x))) */
-static void mlp(const struct run *r, struct ist_team team, const struct ist_transformer_block *b,
+static void mlp(const struct run *r, struct ist_team *team, const struct ist_transformer_block *b,
 		const float *x)
 {
 	const struct ist_transformer *t = r->t;
 
 	ist_linear_strips(team, &b->up, 1, t->width, t->inner, t->activation, x, r->n_strips,
 			  r->hidden);
-	ist_team_meet(team);
 	ist_linear_strips(team, &b->down, 1, t->inner, t->width, IST_ACT_NONE, r->hidden,
 			  r->n_strips, r->part);
-	ist_team_meet(team);
 }
 
 /* A part's sum is taken with the norm that comes next, whichever block that one belongs to. */
-static void blocks_before(const struct run *r, struct ist_team team)
+static void blocks_before(const struct run *r, struct ist_team *team)
 {
 	const struct ist_transformer_block *b = r->t->blocks;
 	const float *part = NULL;
@@ -101,7 +94,7 @@ static void blocks_before(const struct run *r, struct ist_team team)
 		add(r, team, part);
 }
 
-static void blocks_after(const struct run *r, struct ist_team team)
+static void blocks_after(const struct run *r, struct ist_team *team)
 {
 	const struct ist_transformer_block *b = r->t->blocks;
 
@@ -113,10 +106,11 @@ static void blocks_after(const struct run *r, struct ist_team team)
 	}
 }
 
-static void run_team(const struct run *r, struct ist_team team)
+static void run_team(void *user, struct ist_team *team)
 {
+	const struct run *r = user;
+
 	ist_strips_from_rows(team, r->rows_x, r->rows, r->t->width, r->x);
-	ist_team_meet(team);
 	(r->t->norm_before ? blocks_before : blocks_after)(r, team);
 	ist_strips_to_rows(team, r->x, r->rows, r->t->width, r->rows_x);
 }
@@ -142,18 +136,11 @@ static void allocate(struct run *r, size_t threads, struct ist_arena *arena)
 void ist_transformer_run(const struct ist_transformer *t, const size_t *starts, size_t n, float *x,
 			 struct ist_arena *arena)
 {
-	size_t threads = ist_team_size();
 	struct run r = {.t = t, .starts = starts, .n = n, .rows = starts[n], .rows_x = x};
 
 	r.n_strips = ist_strips(r.rows);
-	allocate(&r, threads, arena);
-	if (threads == 1) {
-		run_team(&r, (struct ist_team){0, 1});
-		return;
-	}
-#pragma omp parallel num_threads((int)threads)
-	run_team(&r,
-		 (struct ist_team){(size_t)omp_get_thread_num(), (size_t)omp_get_num_threads()});
+	allocate(&r, ist_team_size(), arena);
+	ist_team_run(2 + STEPS * t->n_blocks + 1, run_team, &r, arena);
 }
 
 IST_CLONES static float sum_of(const float *x, size_t n, float shift, bool square)

@@ -10,6 +10,8 @@
 #ifndef IST_CORE_ENCODE_TRANSFORMER_PRIVATE_H
 #define IST_CORE_ENCODE_TRANSFORMER_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "core/base/memory.h"
 #include "core/encode/transformer.h"
 
@@ -38,31 +40,42 @@ static inline size_t ist_strips(size_t rows)
 	return (rows + IST_LANES - 1) / IST_LANES;
 }
 
-/* Who of how many threads is working; all of a team go through the same steps. */
+/*
+ * Threads that go through the same steps. A step's pieces are taken by whoever comes first, and it
+ * is over when all that were taken are done: a thread that the system keeps from running holds
+ * nobody up, but for the piece that it has in hand.
+ *
+ *   for (size_t i; ist_team_next(team, n, &i);)
+ *           …piece i…
+ */
+struct ist_team_step {
+	_Alignas(64) _Atomic size_t taken;
+	_Atomic size_t done;
+};
 struct ist_team {
 	size_t rank, size;
+	struct ist_team_step *steps; /* zeroed, as many as are gone through; NULL for one thread */
+	size_t at;		     /* of a team of one: the piece */
+	bool working;
 };
+bool ist_team_next(struct ist_team *team, size_t n, size_t *ret);
 
-/* The threads that the caller's OpenMP setting allows, one where it already shares work. */
+/* Calls run(user, team) on the threads that the caller's OpenMP setting allows: on one where the
+ * caller shares work already. */
+void ist_team_run(size_t n_steps, void (*run)(void *user, struct ist_team *team), void *user,
+		  struct ist_arena *arena);
+/* How many threads that will be. */
 size_t ist_team_size(void);
-/* Waits until all of the team are here. */
-void ist_team_meet(struct ist_team team);
-/* The member's share of n pieces: *ret_begin to the result. */
-static inline size_t ist_team_share(struct ist_team team, size_t n, size_t *ret_begin)
-{
-	*ret_begin = n * team.rank / team.size;
-	return n * (team.rank + 1) / team.size;
-}
 
-/* x (rows, width) <-> strips (n_strips, width, 16); lanes past the rows are 0. Whole strips of the
- * team's share. */
-void ist_strips_from_rows(struct ist_team team, const float *x, size_t rows, size_t width,
+/* x (rows, width) <-> strips (n_strips, width, 16); lanes past the rows are 0. A step. */
+void ist_strips_from_rows(struct ist_team *team, const float *x, size_t rows, size_t width,
 			  float *ret);
-void ist_strips_to_rows(struct ist_team team, const float *x, size_t rows, size_t width,
+void ist_strips_to_rows(struct ist_team *team, const float *x, size_t rows, size_t width,
 			float *ret);
 
-/* ret (n_strips, n out, 16) = act(the n layers of x (n_strips, in, 16)), side by side. */
-void ist_linear_strips(struct ist_team team, const struct ist_linear *layers, size_t n, size_t in,
+/* ret (n_strips, n out, 16) = act(the n layers of x (n_strips, in, 16)), side by
+ * side. A step. */
+void ist_linear_strips(struct ist_team *team, const struct ist_linear *layers, size_t n, size_t in,
 		       size_t out, enum ist_activation act, const float *x, size_t n_strips,
 		       float *ret);
 /* For tests, which call it before other threads start: the widest registers to use, in bits (512,
