@@ -75,7 +75,30 @@ def clip(tool, folder, seed):
             abs(looked - seen).max()}
 
 
-KINDS = {"clip": clip}
+def bert(tool, folder, seed):
+    """The largest difference."""
+    draw = random.Random(seed)
+    lower = draw.random() < .7
+    vocabulary = tokens.train_pieces(draw.sample(compare_tokens.CAPTIONS, 2000),
+                                     draw.randint(500, 3000), lower)
+    settings = tower(draw)
+    settings["hidden_act"] = draw.choice(["gelu", "gelu_new", "gelu_pytorch_tanh", "relu"])
+    settings["layer_norm_eps"] = draw.choice([1e-12, 1e-5])
+    settings["max_position_embeddings"] = draw.randint(3, 100)
+    settings["type_vocab_size"] = draw.randint(1, 3)
+    pooling = draw.choice(["mean_tokens", "cls_token", "max_tokens"])
+    model = models.make_bert(folder, vocabulary, settings, pooling, seed, draw.random() < .3)
+    tokens.write_vocabulary(folder, vocabulary, lower)
+    tokenizer = tokens.bert(vocabulary, lower)
+    tokenizer.enable_truncation(settings["max_position_embeddings"])
+
+    texts = draw.sample(compare_tokens.CAPTIONS, 40) + [""]
+    wanted = models.bert_texts(model, tokens.their_ids(tokenizer, texts), pooling)
+    ours = run(tool, folder, "texts", data=json.dumps(texts).encode()).reshape(wanted.shape)
+    return {f"{pooling} {settings['hidden_act']} texts": abs(ours - wanted).max()}
+
+
+KINDS = {"clip": clip, "bert": bert}
 
 
 def main():

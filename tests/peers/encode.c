@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/encode/bpe.h"
 #include "core/encode/encoder.h"
+#include "core/encode/wordpiece.h"
 
 static int fail(const struct ist_err *err)
 {
@@ -78,20 +78,36 @@ static int run_image(const struct ist_encoder *encoder, struct ist_encoder_works
 	return fwrite(x, sizeof(*x), encoder->dim, stdout) == encoder->dim ? 0 : 1;
 }
 
-static int print_ids(const struct ist_bpe *bpe, const struct ist_buf *input, size_t max)
+/* Either tokeniser. */
+struct tokeniser {
+	struct ist_folder *folder;
+	struct ist_bpe *bpe;
+	struct ist_wordpiece *wordpiece;
+};
+
+static enum ist_code encode(const struct tokeniser *t, struct ist_str text, size_t max,
+			    struct ist_arena *arena, int32_t *ret, size_t *ret_n,
+			    struct ist_err *err)
+{
+	ist_arena_reset(arena);
+	return t->bpe != NULL
+		   ? ist_bpe_encode(t->bpe, text, max, arena, ret, ret_n, err)
+		   : ist_wordpiece_encode(t->wordpiece, text, max, arena, ret, ret_n, err);
+}
+
+static int print_ids(const struct tokeniser *t, const struct ist_buf *input, size_t max)
 {
 	json_t *list = json_loadb(input->data, input->len, JSON_ALLOW_NUL, NULL);
 	ist_autofree int32_t *ids = ist_alloc(max, sizeof(*ids));
 	struct ist_arena arena = {0};
 	struct ist_err err = {0};
-	size_t n, n_ids;
+	size_t n, n_ids = 0;
 	ist_autofree struct ist_str *texts = list_texts(list, &n);
 	int code = 0;
 
 	printf("[");
 	for (size_t i = 0; i < n && code == 0; i++) {
-		ist_arena_reset(&arena);
-		if (ist_bpe_encode(bpe, texts[i], max, &arena, ids, &n_ids, &err) != IST_OK)
+		if (encode(t, texts[i], max, &arena, ids, &n_ids, &err) != IST_OK)
 			code = fail(&err);
 		printf("%s[", i > 0 ? "," : "");
 		for (size_t j = 0; code == 0 && j < n_ids; j++)
@@ -104,30 +120,23 @@ static int print_ids(const struct ist_bpe *bpe, const struct ist_buf *input, siz
 	return code;
 }
 
-static void read_file(const char *folder, const char *name, struct ist_buf *ret)
+static int run_ids(const char *path, const struct ist_buf *input, size_t max)
 {
-	ist_autofree char *path = ist_format("%s/%s", folder, name);
-
-	(void)!ist_file_read(path, 64 << 20, ret, NULL);
-}
-
-/* From the tokeniser's files alone: there need be no model. */
-static int run_ids(const char *folder, const struct ist_buf *input, size_t max)
-{
-	ist_auto(ist_buf_finish) struct ist_buf vocabulary = {0}, merges = {0};
-	struct ist_bpe *bpe = NULL;
+	ist_autofree char *vocab = ist_format("%s/vocab.json", path);
+	struct tokeniser t = {0};
 	struct ist_err err = {0};
-	int code;
+	enum ist_code code = ist_folder_open(path, &t.folder, &err);
+	int ret;
 
-	read_file(folder, "vocab.json", &vocabulary);
-	read_file(folder, "merges.txt", &merges);
-	if (ist_bpe_parse((struct ist_str){vocabulary.data, vocabulary.len},
-			  (struct ist_str){merges.data, merges.len}, INT32_MAX, &bpe,
-			  &err) != IST_OK)
-		return fail(&err);
-	code = print_ids(bpe, input, max);
-	ist_bpe_close(bpe);
-	return code;
+	if (code == IST_OK)
+		code = access(vocab, R_OK) == 0
+			   ? ist_bpe_open(t.folder, INT32_MAX, &t.bpe, &err)
+			   : ist_wordpiece_open(t.folder, false, INT32_MAX, &t.wordpiece, &err);
+	ret = code == IST_OK ? print_ids(&t, input, max) : fail(&err);
+	ist_bpe_close(t.bpe);
+	ist_wordpiece_close(t.wordpiece);
+	ist_folder_close(t.folder);
+	return ret;
 }
 
 int main(int argc, char **argv)

@@ -5,7 +5,7 @@ import json
 import numpy
 import torch
 from PIL import Image
-from transformers import CLIPConfig, CLIPModel
+from transformers import BertConfig, BertForMaskedLM, BertModel, CLIPConfig, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 import tokens
@@ -54,6 +54,33 @@ def make_clip(folder, vocabulary, text, vision, projection, seed, eos=None):
         "image_std": [0.26862954, 0.26130258, 0.27577711], "resample": 3,
         "rescale_factor": 1 / 255, "size": {"shortest_edge": side}}, indent=1))
     return model
+
+
+def make_bert(folder, vocabulary, settings, pooling, seed, head=False):
+    """A BertModel and its folder in the sentence-transformers package's layout; with `head` saved
+    as part of a larger model, which names its tensors otherwise."""
+    torch.manual_seed(seed)
+    config = BertConfig(vocab_size=len(vocabulary), **settings)
+    whole = BertForMaskedLM(config) if head else BertModel(config, add_pooling_layer=False)
+    spread(whole.eval(), seed)
+    round_weights(whole)
+    whole.save_pretrained(folder)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({
+        "word_embedding_dimension": settings["hidden_size"],
+        **{f"pooling_mode_{mode}": mode == pooling
+           for mode in ("mean_tokens", "cls_token", "max_tokens")}}))
+    return whole.bert if head else whole
+
+
+@torch.no_grad()
+def bert_texts(model, ids, pooling):
+    """Unit vectors of lists of ids, each alone."""
+    pool = {"mean_tokens": lambda x: x.mean(1), "cls_token": lambda x: x[:, 0],
+            "max_tokens": lambda x: x.max(1).values}[pooling]
+    return unit(torch.cat([pool(model(
+        input_ids=torch.tensor([i]), attention_mask=torch.ones(1, len(i), dtype=torch.long)
+    ).last_hidden_state) for i in ids]))
 
 
 def unit(x):

@@ -1,6 +1,7 @@
 """Tokenisers by the `tokenizers` package, and the tool that runs this program's own."""
 import json
 import pathlib
+import struct
 import subprocess
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
@@ -65,6 +66,38 @@ def clip(folder, max_length):
         (END, vocabulary[END]), (START, vocabulary[START]), False, False)
     tokenizer.enable_truncation(max_length)
     return tokenizer
+
+
+def bert(vocabulary, lower=True):
+    """What transformers' BertTokenizer is made of; "[CLS]" in a text is text."""
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]",
+                                           max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(
+        ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"]))
+    return tokenizer
+
+
+def train_pieces(texts, n, lower=True):
+    """A WordPiece vocabulary learnt from texts: {piece: id}."""
+    tokenizer = bert({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2}, lower)
+    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(
+        vocab_size=n, show_progress=False,
+        special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]))
+    pieces = sorted(tokenizer.get_vocab().items(), key=lambda piece: piece[1])
+    return {piece: i for i, (piece, _) in enumerate(pieces)}
+
+
+def write_vocabulary(folder, vocabulary, lower=True):
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in vocabulary))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": lower}))
+
+
+def write_stub(folder):
+    """What makes a folder an encoder's, without a tensor: for its tokeniser alone."""
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
 
 
 def their_ids(tokenizer, texts):
