@@ -1,9 +1,9 @@
 """Ids of this program's tokenisers against those of the `tokenizers` package, over the stamps'
 captions in all languages, every character, alone and between letters, and random strings.
 
-Characters are those that Python's Unicode assigns, which is older than both programs'. The package's
-WordPiece has tables of its own that are older still: there they are those that have not changed
-since Unicode 3.2, which Python knows too.
+Characters are those that Python's Unicode assigns, which is older than both programs'. The
+package's WordPiece has tables of its own that are older still: there they are those that have not
+changed since Unicode 3.2, which Python knows too.
 
 usage: compare_tokens.py TOOL [VOCAB.TXT…]   ends with the line "N passed, N failed"
 """
@@ -68,7 +68,8 @@ def vocabularies(paths):
     yield "WordPiece", tokens.train_pieces(CAPTIONS, 6000), True
     yield "WordPiece, cased", tokens.train_pieces(CAPTIONS, 6000, False), False
     for path in map(pathlib.Path, paths):
-        yield path.parent.name, {p: i for i, p in enumerate(path.read_text().split("\n")[:-1])}, True
+        pieces = path.read_text().split("\n")[:-1]
+        yield path.parent.name, {piece: i for i, piece in enumerate(pieces)}, True
 
 
 def wordpiece(tool, folder, name, vocabulary, lower):
