@@ -30,6 +30,9 @@ void ist_graph_destroy(struct ist_graph *graph)
 {
 	if (graph == NULL)
 		return;
+	for (ist_node *node = graph->first; node != NULL; node = node->next)
+		if (node->op != NULL && node->op->release != NULL)
+			node->op->release(node);
 	ist_arena_finish(&graph->arena);
 	free(graph);
 }
@@ -253,6 +256,14 @@ enum ist_code ist_graph_compile(struct ist_graph *graph, bool training, struct i
 		return ist_fail(err, graph->err.code, "%s", graph->err.text);
 	for (ist_node *node = graph->first; node != NULL; node = node->next)
 		lay_out(node, training);
+	for (ist_node *node = graph->first; node != NULL; node = node->next) {
+		enum ist_code code = IST_OK;
+
+		if (node->op != NULL && node->op->prepare != NULL)
+			code = node->op->prepare(node, training, err);
+		if (code != IST_OK)
+			return ist_wrap(err, "%s", node->op->name);
+	}
 	return IST_OK;
 }
 

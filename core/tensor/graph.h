@@ -43,6 +43,7 @@ struct ist_node {
 	int32_t *ids;		   /* a leaf of class ids: (dim[0]) */
 	struct ist_weight *weight; /* a leaf that is a weight */
 	double arg[IST_MAX_ARGS];  /* the operator's constants */
+	void *state;		   /* what its prepare made */
 	bool wants_gradient, has_gradient;
 	ist_node *next, *before; /* in order of creation */
 };

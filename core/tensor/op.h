@@ -15,6 +15,10 @@ struct ist_op {
 	bool (*shape)(ist_node *y);
 	/* How many numbers forward keeps for backward; NULL: none. */
 	size_t (*kept)(const ist_node *y);
+	/* What a node needs beyond that, in y->state: made when the graph is compiled, after all
+	 * values and gradients have their places, and released with it; both NULL: nothing. */
+	enum ist_code (*prepare)(ist_node *y, bool training, struct ist_err *err);
+	void (*release)(ist_node *y);
 	void (*forward)(ist_node *y);
 	/* Adds to the gradients of those inputs that want one (ist_gradient). */
 	void (*backward)(ist_node *y);

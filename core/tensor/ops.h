@@ -44,6 +44,11 @@ void ist_batch_norm_track(const ist_node *y, struct ist_weight *mean, struct ist
 
 /* Columns side by side: (N, A), (N, B) -> (N, A + B). */
 ist_node *ist_concat(ist_node *a, ist_node *b);
+/* Convolution of maps x (N, C, H, W) with w (O, C, K, L) and b (O): (N, O, H', W'), H' = (H + 2 pad
+ * - K) / stride + 1; and its transpose with w (C, O, K, L), H' = (H - 1) stride - 2 pad + K. */
+ist_node *ist_conv2d(ist_node *x, ist_node *w, ist_node *b, size_t stride, size_t pad);
+ist_node *ist_conv_transpose2d(ist_node *x, ist_node *w, ist_node *b, size_t stride, size_t pad);
+
 /* Rearranging: the same numbers under another shape of as many. */
 ist_node *ist_reshape(ist_node *x, int n_dims, const size_t *dim);
 
@@ -88,10 +93,10 @@ extern const struct ist_op *const ist_ops[];
 /* The rows, each in its family's file. */
 extern const struct ist_op ist_op_linear, ist_op_matmul, ist_op_tanh, ist_op_relu, ist_op_add,
     ist_op_scale, ist_op_transpose, ist_op_softmax, ist_op_unit, ist_op_grl, ist_op_detach,
-    ist_op_batch_norm, ist_op_batch_norm_fixed, ist_op_reshape, ist_op_sigmoid, ist_op_mul,
-    ist_op_times, ist_op_layer_norm, ist_op_jsd, ist_op_info_nce, ist_op_soft_triplet,
-    ist_op_distance, ist_op_cross_entropy, ist_op_contrastive, ist_op_frobenius, ist_op_lrelu,
-    ist_op_concat, ist_op_distance2, ist_op_bce, ist_op_squared_error, ist_op_tuplet,
-    ist_op_tuplet_hinge;
+    ist_op_conv2d, ist_op_conv_transpose2d, ist_op_batch_norm, ist_op_batch_norm_fixed,
+    ist_op_reshape, ist_op_sigmoid, ist_op_mul, ist_op_times, ist_op_layer_norm, ist_op_jsd,
+    ist_op_info_nce, ist_op_soft_triplet, ist_op_distance, ist_op_cross_entropy, ist_op_contrastive,
+    ist_op_frobenius, ist_op_lrelu, ist_op_concat, ist_op_distance2, ist_op_bce,
+    ist_op_squared_error, ist_op_tuplet, ist_op_tuplet_hinge;
 
 #endif

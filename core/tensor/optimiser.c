@@ -83,7 +83,8 @@ static void update_block(const struct ist_optimiser *o, const struct ist_rates *
 
 	for (size_t i = 0; i < rows; i++, at += w->cols) {
 		if (o->decoupled)
-			ist_k_scale(w->value + at, (ist_real)(1 - o->lr * w->pace * o->weight_decay),
+			ist_k_scale(w->value + at,
+				    (ist_real)(1 - o->lr * w->pace * o->weight_decay),
 				    w->value + at, w->cols);
 		o->rule->update(r, w->value + at, g + i * w->cols, w->moment[0] + at,
 				w->moment[1] + at, w->cols);

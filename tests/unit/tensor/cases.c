@@ -353,6 +353,111 @@ static void reshape_ref(const ist_node *y, double *ret)
 		ret[i] = (double)y->in[0]->value[i];
 }
 
+/* Pictures, channels and maps of 6 x 5 for a size; a kernel (first, second, k, k). */
+static ist_node *conv_input(struct ist_graph *g, struct sizes s)
+{
+	return ist_variable_shaped(g, "x", 4, (size_t[]){2 + s.n / 40, 1 + s.m / 8, 6, 5});
+}
+
+static ist_node *conv_kernel(struct ist_graph *g, struct sizes s, bool transposed, size_t k)
+{
+	size_t in = 1 + s.m / 8, out = 2 + s.k / 9;
+
+	return ist_variable_shaped(g, "w", 4,
+				   (size_t[]){transposed ? in : out, transposed ? out : in, k, k});
+}
+
+static ist_node *conv_3_1_1(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_conv2d(conv_input(g, s), conv_kernel(g, s, false, 3),
+			  matrix(g, "b", 1, 2 + s.k / 9), 1, 1);
+}
+
+static ist_node *conv_4_2_1(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_conv2d(conv_input(g, s), conv_kernel(g, s, false, 4),
+			  matrix(g, "b", 1, 2 + s.k / 9), 2, 1);
+}
+
+static ist_node *conv_transpose_4_2_1(struct ist_graph *g, struct ist_weights *theta,
+				      struct sizes s)
+{
+	return ist_conv_transpose2d(conv_input(g, s), conv_kernel(g, s, true, 4),
+				    matrix(g, "b", 1, 2 + s.k / 9), 2, 1);
+}
+
+static ist_node *conv_transpose_3_1_0(struct ist_graph *g, struct ist_weights *theta,
+				      struct sizes s)
+{
+	return ist_conv_transpose2d(conv_input(g, s), conv_kernel(g, s, true, 3),
+				    matrix(g, "b", 1, 2 + s.k / 9), 1, 0);
+}
+
+static double map_at(const ist_node *x, size_t n, size_t c, long i, long j)
+{
+	if (i < 0 || j < 0 || i >= (long)x->dim[2] || j >= (long)x->dim[3])
+		return 0;
+	return (double)
+	    x->value[((n * x->dim[1] + c) * x->dim[2] + (size_t)i) * x->dim[3] + (size_t)j];
+}
+
+/* One number of a convolution's result. */
+static double conv_at(const ist_node *y, size_t n, size_t o, long i, long j)
+{
+	const ist_node *x = y->in[0], *w = y->in[1];
+	long stride = (long)y->arg[0], pad = (long)y->arg[1];
+	double sum = (double)y->in[2]->value[o];
+
+	for (size_t c = 0; c < x->dim[1]; c++)
+		for (long k = 0; k < (long)w->dim[2]; k++)
+			for (long l = 0; l < (long)w->dim[3]; l++)
+				sum += map_at(w, o, c, k, l) *
+				       map_at(x, n, c, i * stride + k - pad, j * stride + l - pad);
+	return sum;
+}
+
+/* One of a transposed one's: each input is spread over a kernel's places. */
+static double conv_transpose_at(const ist_node *y, size_t n, size_t o, long i, long j)
+{
+	const ist_node *x = y->in[0], *w = y->in[1];
+	long stride = (long)y->arg[0], pad = (long)y->arg[1];
+	double sum = (double)y->in[2]->value[o];
+
+	for (size_t c = 0; c < x->dim[1]; c++)
+		for (long r = 0; r < (long)x->dim[2]; r++)
+			for (long q = 0; q < (long)x->dim[3]; q++)
+				sum += map_at(x, n, c, r, q) *
+				       map_at(w, c, o, i + pad - r * stride, j + pad - q * stride);
+	return sum;
+}
+
+static void conv_all(const ist_node *y, double (*one)(const ist_node *, size_t, size_t, long, long),
+		     double *ret)
+{
+	for (size_t n = 0; n < y->dim[0]; n++)
+		for (size_t o = 0; o < y->dim[1]; o++)
+			for (size_t i = 0; i < y->dim[2]; i++)
+				for (size_t j = 0; j < y->dim[3]; j++)
+					*ret++ = one(y, n, o, (long)i, (long)j);
+}
+
+static void conv_ref(const ist_node *y, double *ret)
+{
+	conv_all(y, conv_at, ret);
+}
+
+static void conv_transpose_ref(const ist_node *y, double *ret)
+{
+	conv_all(y, conv_transpose_at, ret);
+}
+
+/* Products of kernel and map, 16 kernel numbers a place of the wider map at most. */
+static double conv_flops(const struct sizes *s)
+{
+	return 2.0 * 9 * 30 * (double)(2 + s->n / 40) * (double)(1 + s->m / 8) *
+	       (double)(2 + s->k / 9);
+}
+
 /* A map of m channels of 2 x 3 places. */
 static ist_node *map_of(struct ist_graph *g, const char *name, struct sizes s)
 {
@@ -699,6 +804,11 @@ const struct op_case op_cases[] = {
     CASE(mul, "a square", mul_square, mul_ref, 1, NULL, two_passes),
     CASE(times, "plain", times_build, times_ref, 1, NULL, two_passes),
     CASE(layer_norm, "plain", layer_norm_build, layer_norm_ref, 1, NULL, two_passes),
+    CASE(conv2d, "3x3", conv_3_1_1, conv_ref, 1, conv_flops, NULL),
+    CASE(conv2d, "4x4, stride 2", conv_4_2_1, conv_ref, 1, conv_flops, NULL),
+    CASE(conv_transpose2d, "4x4, stride 2", conv_transpose_4_2_1, conv_transpose_ref, 1, conv_flops,
+	 NULL),
+    CASE(conv_transpose2d, "3x3", conv_transpose_3_1_0, conv_transpose_ref, 1, conv_flops, NULL),
     CASE(reshape, "plain", reshape_build, reshape_ref, 1, NULL, two_passes),
     CASE(batch_norm, "matrix", batch_norm_matrix, batch_norm_ref, 1, NULL, two_passes),
     CASE(batch_norm, "map", batch_norm_map, batch_norm_ref, 1, NULL, map_passes),
