@@ -36,5 +36,9 @@ const struct ist_op *const ist_ops[] = {
     &ist_op_tuplet_hinge,
     &ist_op_conv2d,
     &ist_op_conv_transpose2d,
+    &ist_op_words,
+    &ist_op_lstm,
+    &ist_op_spread,
+    &ist_op_places,
     NULL,
 };

@@ -49,6 +49,18 @@ ist_node *ist_concat(ist_node *a, ist_node *b);
 ist_node *ist_conv2d(ist_node *x, ist_node *w, ist_node *b, size_t stride, size_t pad);
 ist_node *ist_conv_transpose2d(ist_node *x, ist_node *w, ist_node *b, size_t stride, size_t pad);
 
+/* A vector a picture, t (N, D), set at every place of x (N, C, H, W): (N, C + D, H, W). */
+ist_node *ist_spread(ist_node *x, ist_node *t);
+/* L places of each picture, ids (N L) in 0 .. H W - 1, as rows: (N L, C). */
+ist_node *ist_places(ist_node *x, ist_node *ids);
+
+/* Texts: codes (N, T), a positive one a word, end at the first that is not above 0. Words' vectors,
+ * from a table (V + 1, E) by a vocabulary (V, ascending; the table's last row is for the words that
+ * it does not hold): (T N, E), moment by moment. A long short-term memory over x (T N, 4 H), the
+ * gates i, f, g, o but for u (4 H, H) times the state: the state after the last word, (N, H). */
+ist_node *ist_words(ist_node *codes, ist_node *vocabulary, ist_node *table);
+ist_node *ist_lstm(ist_node *x, ist_node *u, ist_node *codes);
+
 /* Rearranging: the same numbers under another shape of as many. */
 ist_node *ist_reshape(ist_node *x, int n_dims, const size_t *dim);
 
@@ -93,10 +105,11 @@ extern const struct ist_op *const ist_ops[];
 /* The rows, each in its family's file. */
 extern const struct ist_op ist_op_linear, ist_op_matmul, ist_op_tanh, ist_op_relu, ist_op_add,
     ist_op_scale, ist_op_transpose, ist_op_softmax, ist_op_unit, ist_op_grl, ist_op_detach,
-    ist_op_conv2d, ist_op_conv_transpose2d, ist_op_batch_norm, ist_op_batch_norm_fixed,
-    ist_op_reshape, ist_op_sigmoid, ist_op_mul, ist_op_times, ist_op_layer_norm, ist_op_jsd,
-    ist_op_info_nce, ist_op_soft_triplet, ist_op_distance, ist_op_cross_entropy, ist_op_contrastive,
-    ist_op_frobenius, ist_op_lrelu, ist_op_concat, ist_op_distance2, ist_op_bce,
-    ist_op_squared_error, ist_op_tuplet, ist_op_tuplet_hinge;
+    ist_op_words, ist_op_lstm, ist_op_spread, ist_op_places, ist_op_conv2d, ist_op_conv_transpose2d,
+    ist_op_batch_norm, ist_op_batch_norm_fixed, ist_op_reshape, ist_op_sigmoid, ist_op_mul,
+    ist_op_times, ist_op_layer_norm, ist_op_jsd, ist_op_info_nce, ist_op_soft_triplet,
+    ist_op_distance, ist_op_cross_entropy, ist_op_contrastive, ist_op_frobenius, ist_op_lrelu,
+    ist_op_concat, ist_op_distance2, ist_op_bce, ist_op_squared_error, ist_op_tuplet,
+    ist_op_tuplet_hinge;
 
 #endif

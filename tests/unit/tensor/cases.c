@@ -535,6 +535,122 @@ static void batch_norm_fixed_ref(const ist_node *y, double *ret)
 		channel_ref(y, j, (double)y->in[3]->value[j], (double)y->in[4]->value[j], ret);
 }
 
+/* Texts of up to 4 words. */
+static ist_node *codes_of(struct ist_graph *g, struct sizes s)
+{
+	return ist_input(g, "codes", s.n, 4);
+}
+
+static ist_node *words_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_words(codes_of(g, s), ist_input(g, "vocabulary", 1, 5),
+			 matrix(g, "table", 6, s.m));
+}
+
+static void words_ref(const ist_node *y, double *ret)
+{
+	const ist_node *codes = y->in[0], *vocabulary = y->in[1], *table = y->in[2];
+	size_t n = codes->dim[0], row;
+
+	for (size_t i = 0; i < y->size; i++)
+		ret[i] = 0;
+	for (size_t i = 0; i < n; i++)
+		for (size_t t = 0; t < codes->dim[1] && at(codes, i, t) > 0; t++) {
+			for (row = 0; row < vocabulary->size; row++)
+				if (at(codes, i, t) == (double)vocabulary->value[row])
+					break;
+			for (size_t j = 0; j < y->dim[1]; j++)
+				ret[(t * n + i) * y->dim[1] + j] = at(table, row, j);
+		}
+}
+
+static ist_node *lstm_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	size_t h = 1 + s.m / 4;
+
+	return ist_lstm(matrix(g, "x", 4 * s.n, 4 * h), matrix(g, "u", 4 * h, h), codes_of(g, s));
+}
+
+static double logistic(double x)
+{
+	return 1 / (1 + exp(-x));
+}
+
+/* One text: the states of one moment after another. */
+static void lstm_text(const ist_node *y, size_t i, double *state, double *cell)
+{
+	const ist_node *x = y->in[0], *u = y->in[1], *codes = y->in[2];
+	size_t n = codes->dim[0], h = y->dim[1];
+	double gate[4], next[64];
+
+	for (size_t t = 0; t < codes->dim[1] && at(codes, i, t) > 0; t++) {
+		for (size_t k = 0; k < h; k++) {
+			for (size_t q = 0; q < 4; q++) {
+				gate[q] = at(x, t * n + i, q * h + k);
+				for (size_t j = 0; j < h; j++)
+					gate[q] += at(u, q * h + k, j) * state[j];
+			}
+			cell[k] = logistic(gate[1]) * cell[k] + logistic(gate[0]) * tanh(gate[2]);
+			next[k] = logistic(gate[3]) * tanh(cell[k]);
+		}
+		for (size_t k = 0; k < h; k++)
+			state[k] = next[k];
+	}
+}
+
+static void lstm_ref(const ist_node *y, double *ret)
+{
+	size_t h = y->dim[1];
+
+	for (size_t i = 0; i < y->dim[0]; i++) {
+		double cell[64] = {0};
+
+		for (size_t k = 0; k < h; k++)
+			ret[i * h + k] = 0;
+		lstm_text(y, i, ret + i * h, cell);
+	}
+}
+
+static double lstm_flops(const struct sizes *s)
+{
+	double h = 1 + (double)(s->m / 4);
+
+	return 2.0 * 4 * (double)s->n * 4 * h * h;
+}
+
+static ist_node *spread_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_spread(map_of(g, "x", s), matrix(g, "t", s.n, 3));
+}
+
+static void spread_ref(const ist_node *y, double *ret)
+{
+	const ist_node *x = y->in[0], *t = y->in[1];
+
+	for (size_t i = 0; i < y->size; i++) {
+		size_t place = i % 6, c = i / 6 % y->dim[1], n = i / 6 / y->dim[1];
+
+		ret[i] = c < x->dim[1] ? (double)x->value[(n * x->dim[1] + c) * 6 + place]
+				       : at(t, n, c - x->dim[1]);
+	}
+}
+
+static ist_node *places_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_places(map_of(g, "x", s), ist_ids(g, "ids", 2 * s.n));
+}
+
+static void places_ref(const ist_node *y, double *ret)
+{
+	const ist_node *x = y->in[0];
+
+	for (size_t r = 0; r < y->dim[0]; r++)
+		for (size_t c = 0; c < y->dim[1]; c++)
+			ret[r * y->dim[1] + c] =
+			    (double)
+				x->value[(r / 2 * x->dim[1] + c) * 6 + (size_t)y->in[1]->ids[r]];
+}
+
 /* Scores with L = 1, and with 3 locations an item. */
 static ist_node *jsd_global(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
 {
@@ -809,6 +925,10 @@ const struct op_case op_cases[] = {
     CASE(conv_transpose2d, "4x4, stride 2", conv_transpose_4_2_1, conv_transpose_ref, 1, conv_flops,
 	 NULL),
     CASE(conv_transpose2d, "3x3", conv_transpose_3_1_0, conv_transpose_ref, 1, conv_flops, NULL),
+    CASE(words, "plain", words_build, words_ref, 1, NULL, two_passes),
+    CASE(lstm, "plain", lstm_build, lstm_ref, 1, lstm_flops, NULL),
+    CASE(spread, "plain", spread_build, spread_ref, 1, NULL, map_passes),
+    CASE(places, "plain", places_build, places_ref, 1, NULL, two_passes),
     CASE(reshape, "plain", reshape_build, reshape_ref, 1, NULL, two_passes),
     CASE(batch_norm, "matrix", batch_norm_matrix, batch_norm_ref, 1, NULL, two_passes),
     CASE(batch_norm, "map", batch_norm_map, batch_norm_ref, 1, NULL, map_passes),

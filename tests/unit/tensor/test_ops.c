@@ -64,6 +64,24 @@ static ist_node *flat(ist_node *y)
 	return ist_reshape(y, 2, (size_t[]){y->dim[0], y->size / y->dim[0]});
 }
 
+/* Codes in the vocabulary, one that is not, and texts of every length. */
+static void fill_words(const struct bed *bed)
+{
+	const struct ist_op *op = bed->y->op;
+	ist_node *codes = op == &ist_op_words ? bed->y->in[0] : bed->y->in[2];
+
+	if (op != &ist_op_words && op != &ist_op_lstm)
+		return;
+	for (size_t i = 0; i < codes->size; i++) {
+		size_t text = i / codes->dim[1], t = i % codes->dim[1];
+
+		codes->value[i] =
+		    (ist_real)(t < text % (codes->dim[1] + 1) ? 10 * ((i * 7) % 6) + 10 : 0);
+	}
+	for (size_t i = 0; op == &ist_op_words && i < bed->y->in[1]->size; i++)
+		bed->y->in[1]->value[i] = (ist_real)(10 * (i + 1));
+}
+
 /* The root is r' y c for random r and c where y is a matrix: one number that weighs them all. */
 static void bed_init(struct bed *bed, const struct op_case *c, struct sizes s)
 {
@@ -86,6 +104,7 @@ static void bed_init(struct bed *bed, const struct op_case *c, struct sizes s)
 	}
 	assert_ist_ok(ist_graph_compile(bed->graph, true, &err));
 	fill_leaves(bed, &rng);
+	fill_words(bed);
 	if (r != NULL) {
 		fill(r->value, r->size, &rng);
 		fill(col->value, col->size, &rng);
