@@ -12,6 +12,7 @@
 #include "server/fields.h"
 #include "server/job_submit.h"
 #include "server/json.h"
+#include "server/model_ability.h"
 #include "server/rfc3339.h"
 #include "server/split_json.h"
 
@@ -339,29 +340,18 @@ enum ist_code ist_api_evaluate_model(struct ist_request *rq, struct ist_reply *r
 
 /* ---- what only some methods can ---- */
 
-/* No method of this version has these abilities; a model says so in words that help. */
+/* No method of this version has these abilities. */
 static enum ist_code unable(struct ist_request *rq, enum ist_ability ability, const char *verb,
 			    struct ist_err *err)
 {
 	struct ist_collection *c;
 	struct ist_model_info model;
-	struct ist_buf names = {0};
-	enum ist_code code;
+	enum ist_code code = ist_ability_model(rq, ability, verb, &c, &model, err);
 
-	if (!json_is_object(rq->json))
-		return ist_fail_at(err, IST_INVALID, "", "must be an object");
-	code = model_of(rq, &c, &model, err);
 	if (code)
 		return code;
 	ist_collection_unref(c);
-	for (const struct ist_method *const *m = ist_methods; *m != NULL; m++)
-		if ((*m)->can & ability)
-			ist_buf_printf(&names, "%s%s", names.len ? ", " : "", (*m)->name);
-	code =
-	    ist_fail(err, IST_NO_MODEL, "the method %s of model %s cannot %s; methods that can: %s",
-		     model.method, model.id, verb, names.len ? names.data : "none yet");
-	ist_buf_finish(&names);
-	return code;
+	return ist_fail(err, IST_NO_MODEL, "the model %s cannot %s", model.id, verb);
 }
 
 enum ist_code ist_api_caption_model(struct ist_request *rq, struct ist_reply *re,
@@ -374,10 +364,4 @@ enum ist_code ist_api_render_model(struct ist_request *rq, struct ist_reply *re,
 				   struct ist_err *err)
 {
 	return unable(rq, IST_RENDER, "render", err);
-}
-
-enum ist_code ist_api_reconstruct_model(struct ist_request *rq, struct ist_reply *re,
-					struct ist_err *err)
-{
-	return unable(rq, IST_RECONSTRUCT, "reconstruct", err);
 }

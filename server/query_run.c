@@ -349,7 +349,7 @@ static void put_number(struct ist_buf *buf, double x)
 }
 
 /* One hit. Members that were not asked for are left out, not null. */
-static void put_hit(struct ist_buf *buf, const struct ist_hit *hit, const struct ist_query *query,
+static void put_hit(struct ist_buf *buf, const struct ist_hit *hit, unsigned returns,
 		    const struct ist_model *model)
 {
 	ist_buf_puts(buf, "{\"id\":");
@@ -363,23 +363,23 @@ static void put_hit(struct ist_buf *buf, const struct ist_hit *hit, const struct
 	put_number(buf, hit->similarity);
 	ist_buf_puts(buf, ",\"score\":");
 	put_number(buf, hit->score);
-	if (query->returns & IST_RETURN_IMAGE) {
+	if (returns & IST_RETURN_IMAGE) {
 		ist_buf_putc(buf, ',');
 		ist_item_put_image(buf, &hit->item);
 	}
-	if (query->returns & IST_RETURN_TEXTS) {
+	if (returns & IST_RETURN_TEXTS) {
 		ist_buf_putc(buf, ',');
 		ist_item_put_texts(buf, &hit->item);
 	}
-	if (query->returns & IST_RETURN_LABEL) {
+	if (returns & IST_RETURN_LABEL) {
 		ist_buf_putc(buf, ',');
 		ist_item_put_label(buf, &hit->item);
 	}
-	if (query->returns & IST_RETURN_METADATA) {
+	if (returns & IST_RETURN_METADATA) {
 		ist_buf_putc(buf, ',');
 		ist_item_put_metadata(buf, &hit->item);
 	}
-	if (query->returns & IST_RETURN_VECTOR) {
+	if (returns & IST_RETURN_VECTOR) {
 		ist_buf_puts(buf, ",\"vector\":");
 		if (hit->embedding != NULL)
 			ist_vector_put(buf, hit->embedding, model->dim[hit->modality], false);
@@ -387,6 +387,18 @@ static void put_hit(struct ist_buf *buf, const struct ist_hit *hit, const struct
 			ist_buf_puts(buf, "null");
 	}
 	ist_buf_putc(buf, '}');
+}
+
+void ist_hits_put(struct ist_buf *buf, const struct ist_hit *hits, size_t n, unsigned returns,
+		  const struct ist_model *model)
+{
+	ist_buf_putc(buf, '[');
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			ist_buf_putc(buf, ',');
+		put_hit(buf, &hits[i], returns, model);
+	}
+	ist_buf_putc(buf, ']');
 }
 
 static double now_ms(void)
@@ -422,13 +434,9 @@ static void put_reply(struct ist_buf *buf, const struct ist_reader *reader,
 	const struct ist_model *model = ist_generation_model(reader->generation);
 	bool first = true;
 
-	ist_buf_puts(buf, "{\"hits\":[");
-	for (size_t i = 0; i < n; i++) {
-		if (i)
-			ist_buf_putc(buf, ',');
-		put_hit(buf, &hits[i], query, model);
-	}
-	ist_buf_puts(buf, "],\"searched\":[");
+	ist_buf_puts(buf, "{\"hits\":");
+	ist_hits_put(buf, hits, n, query->returns, model);
+	ist_buf_puts(buf, ",\"searched\":[");
 	for (int m = 0; m < IST_N_MODALITIES; m++)
 		if (search->vector[m] != NULL) {
 			ist_buf_printf(buf, "%s\"%s\"", first ? "" : ",",

@@ -25,6 +25,9 @@ IST_CHECKED enum ist_code ist_source_embed(struct ist_worker *worker,
 					   const struct ist_source *source, bool allow_common,
 					   struct ist_arena *arena, struct ist_embedded *ret,
 					   struct ist_err *err);
+/* Hits as a JSON array; `returns` (enum ist_query_return) says what is shown of an item. */
+void ist_hits_put(struct ist_buf *buf, const struct ist_hit *hits, size_t n, unsigned returns,
+		  const struct ist_model *model);
 /* "common", or "feature" where the model's embeddings are the encoders' own. */
 const char *ist_space_name(const struct ist_model *model);
 

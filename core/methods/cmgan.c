@@ -65,7 +65,7 @@ static const struct ist_param params[] = {
 static const struct ist_default defaults[] = {
     {"code", 128, 128, {1024}},
     {"discriminator_hidden", 64, 64, {512}},
-    {"weight_decay", .01, .01, {0}},
+    {"weight_decay", .1, .01, {0}},
     {"epochs", 15, 60, {1000}},
 };
 

@@ -94,7 +94,7 @@ def test_evaluate_refuses(api, trained):
 
 def test_what_no_method_can_yet(api, trained):
     path, model = trained
-    for verb in ("caption", "render", "reconstruct"):
+    for verb in ("caption", "render"):
         url = f"{path}/models/{model}:{verb}"
         reply = api.post(url, {"text": "a"})
         assert (reply.status, reply.code) == (409, "no_model")
