@@ -29,6 +29,8 @@ static const char *const files[] = {
     "preprocessor_config.json",
     "processor_config.json",
     "sentence_bert_config.json",
+    "modules.json",
+    "1_Pooling/config.json",
 };
 
 static char folder[] = "/dev/shm/isthmus-fuzz-XXXXXX";
@@ -40,9 +42,14 @@ static void leave(void)
 
 static void start(void)
 {
+	ist_autofree char *pooling = NULL;
+
 	if (mkdtemp(folder) == NULL)
 		abort();
 	atexit(leave);
+	pooling = ist_format("%s/1_Pooling", folder);
+	if (ist_dir_make(pooling, NULL) != IST_OK)
+		abort();
 }
 
 /* Written without the care of files that must survive: this happens thousands of times a second. */
