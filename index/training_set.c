@@ -255,6 +255,7 @@ static enum ist_code hand_over(struct build *b, struct ist_training_set *ret, st
 	for (int m = 0; code == IST_OK && m < IST_N_MODALITIES; m++) {
 		set.pairs.dim[m] = c->encoder[m].dim;
 		set.pairs.counts[m] = c->counts[m];
+		set.pairs.form[m] = ist_form_of(c->encoder[m].name);
 		code = ist_matrix_map(&b->spool[m], &set.pairs.x[m], err);
 	}
 	set.pairs.item = ist_steal(&b->item);

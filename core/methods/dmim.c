@@ -17,16 +17,34 @@
 #include "core/tensor/ops.h"
 
 #define COMPOSE_ROWS 256 /* rows of one pass */
-#define STEPS_MIN 2000.0 /* steps of a training whose epochs are not given, at least */
-#define EPOCHS 10
 
 static const char *const compositions[] = {"tirg", "concat", NULL};
 static const char *const metrics[] = {"batch", "soft_triplet", NULL};
 static const char *const estimators[] = {"jsd", "info_nce", NULL};
+static const char *const image_networks[] = {"linear", "cnn", NULL};
+static const char *const text_networks[] = {"linear", "lstm", NULL};
+static const char *const forms[] = {"vector", "map", NULL};
 static const char *const text_withs[] = {"target", "reference", "both", "difference", NULL};
 
 static const struct ist_param params[] = {
-    IST_INT("code", 256, 2, 2048, "Dimensions of pictures and composed queries (d)"),
+    IST_INT_BY_DATA("code", 2, 2048,
+		    "Dimensions of pictures and composed queries (d); 256, of pixels 128"),
+    {.name = "image_network",
+     .kind = IST_PARAM_CHOICE,
+     .choices = image_networks,
+     .by_data = true,
+     .help = "Over pictures' features; cnn: four convolutions over what the encoder \"pixels\" "
+	     "makes, and the default there"},
+    {.name = "text_network",
+     .kind = IST_PARAM_CHOICE,
+     .choices = text_networks,
+     .by_data = true,
+     .help = "Over texts' features; lstm: over what the encoder \"words\" makes, and the default "
+	     "there"},
+    IST_INT("channels", 16, 1, 256, "Of the cnn's first layer; each further one has twice as many"),
+    IST_CHOICE("form", forms, "What is composed: vectors, or the cnn's last map"),
+    IST_INT_BY_DATA("vocabulary", 1, 10000000, "Words that the training texts hold"),
+    IST_INT("locations", 16, 1, 64, "Places of a picture's map in the local term (cnn)"),
     IST_CHOICE("composition", compositions,
 	       "How a text changes a picture: TIRG's gate and residual, or two layers over both"),
     IST_CHOICE("metric", metrics, "Batch classification, or soft triplets against 3 negatives"),
@@ -41,9 +59,11 @@ static const struct ist_param params[] = {
     IST_INT("critic", 128, 2, 4096, "Units of the critics (U)"),
     IST_REAL("critic_pace", 1, 1e-3, 1e3, "Factor on the critics' learning rate"),
     IST_INT_BY_DATA("epochs", 1, 100000,
-		    "Passes over the training triples; by default 10, and at least 2,000 steps"),
-    IST_INT("batch", 32, 2, 4096,
-	    "Triples of a step; the last incomplete batch of an epoch is dropped"),
+		    "Passes over the training triples; by default 10, and at least 2,000 steps; "
+		    "from pixels 8 and 1,200"),
+    IST_INT_BY_DATA("batch", 2, 4096,
+		    "Triples of a step (32, from pixels 64); the last incomplete batch of an epoch "
+		    "is dropped"),
     IST_REAL("lr", 1e-3, 1e-8, 1, "Learning rate of AdamW at the start; it falls to 0"),
     IST_REAL("weight_decay", 1e-4, 0, 1, "AdamW's decay"),
     {.name = "image_scaling",
@@ -51,12 +71,12 @@ static const struct ist_param params[] = {
      .choices = ist_scaling_names,
      .by_data = true,
      .help = "What is done to pictures' features first, then all are brought to one size; by "
-	     "default sqrt_l2, or unit where some are negative"},
+	     "default sqrt_l2, or unit where some are negative; pixels: none"},
     {.name = "text_scaling",
      .kind = IST_PARAM_CHOICE,
      .choices = ist_scaling_names,
      .by_data = true,
-     .help = "What is done to texts' features first; by default unit"},
+     .help = "What is done to texts' features first; by default unit; words: none"},
     IST_INT("patience", 0, 0, 100000,
 	    "Epochs without a better figure on validation before training stops; 0: never"),
 };
@@ -68,15 +88,34 @@ static void decide(json_t *p, const char *name, json_t *value)
 	json_decref(value);
 }
 
-/* What was decided stands in the model's parameters, so that a report says what was used. */
-void ist_dmim_decide(json_t *p, bool negative, size_t n_rows)
-{
-	size_t batch = IST_MIN((size_t)ist_param_int(p, "batch"), n_rows);
-	double steps = (double)(n_rows / IST_MAX(batch, (size_t)1));
+/* Where features come from a pretrained encoder, and where from pixels. */
+static const struct {
+	int code, batch;
+	double epochs, steps; /* epochs at least, steps at least */
+} usual[] = {{256, 32, 10, 2000}, {128, 64, 8, 1200}};
 
-	decide(p, "epochs", json_integer((json_int_t)fmax(EPOCHS, ceil(STEPS_MIN / steps))));
-	decide(p, "image_scaling", json_string(negative ? "unit" : "sqrt_l2"));
-	decide(p, "text_scaling", json_string("unit"));
+/* What was decided stands in the model's parameters, so that a report says what was used. */
+void ist_dmim_decide(json_t *p, const struct ist_dmim_data *data)
+{
+	bool pixels = data->form[IST_IMAGE] == IST_FORM_PIXELS;
+	bool words = data->form[IST_TEXT] == IST_FORM_WORDS;
+	double steps;
+
+	decide(p, "code", json_integer(usual[pixels].code));
+	decide(p, "batch", json_integer(usual[pixels].batch));
+	steps = floor((double)data->n_rows /
+		      fmin((double)ist_param_int(p, "batch"), (double)data->n_rows));
+	decide(p, "epochs",
+	       json_integer(
+		   (json_int_t)fmax(usual[pixels].epochs, ceil(usual[pixels].steps / steps))));
+	decide(p, "image_network", json_string(image_networks[pixels]));
+	decide(p, "text_network", json_string(text_networks[words]));
+	decide(p, "vocabulary", json_integer((json_int_t)IST_MAX(data->vocabulary, (size_t)1)));
+	decide(p, "image_scaling",
+	       json_string(pixels	    ? "none"
+			   : data->negative ? "unit"
+					    : "sqrt_l2"));
+	decide(p, "text_scaling", json_string(words ? "none" : "unit"));
 }
 
 /* Position of a choice in its table; the table of parameters has checked it. */
@@ -103,6 +142,13 @@ void ist_dmim_settings(const json_t *p, const size_t n_in[IST_N_MODALITIES], siz
 	    .lambda_local = ist_param_real(p, "lambda_local"),
 	    .estimator = (enum ist_dmim_estimator)choice(p, "estimator", estimators),
 	    .text_with = (enum ist_dmim_text)choice(p, "text_with", text_withs),
+	    .cnn = choice(p, "image_network", image_networks) == 1,
+	    .lstm = choice(p, "text_network", text_networks) == 1,
+	    .map = choice(p, "form", forms) == 1,
+	    .side = IST_PIXELS_SIDE,
+	    .channels = (size_t)ist_param_int(p, "channels"),
+	    .vocabulary = (size_t)ist_param_int(p, "vocabulary"),
+	    .locations = (size_t)ist_param_int(p, "locations"),
 	    .critic = (size_t)ist_param_int(p, "critic"),
 	    .lr = ist_param_real(p, "lr"),
 	    .weight_decay = ist_param_real(p, "weight_decay"),
@@ -118,7 +164,9 @@ static struct ist_weights *theta(const void *settings, bool training)
 static ist_node *code(struct ist_graph *graph, struct ist_weights *weights, const void *settings,
 		      enum ist_modality m, ist_node *x)
 {
-	return m == IST_IMAGE ? ist_dmim_image(graph, weights, settings, x)
+	struct ist_norms norms = {.training = false};
+
+	return m == IST_IMAGE ? ist_dmim_image(&norms, graph, weights, settings, x).x
 			      : ist_dmim_text(graph, weights, settings, x);
 }
 
@@ -203,11 +251,12 @@ static struct ist_graph *composing_graph(struct composing *c, size_t rows)
 	struct ist_weights *w = c->network->theta;
 	struct ist_graph *graph = ist_graph_create();
 	struct ist_norms norms = {.training = false};
+	struct ist_dmim_picture picture;
 
 	c->in[IST_IMAGE] = ist_input(graph, "image", rows, s->n_in[IST_IMAGE]);
 	c->in[IST_TEXT] = ist_input(graph, "text", rows, s->n_in[IST_TEXT]);
-	c->out = ist_unit(ist_tirg_compose(&norms, graph, w, s->composition,
-					   ist_dmim_image(graph, w, s, c->in[IST_IMAGE]),
+	picture = ist_dmim_image(&norms, graph, w, s, c->in[IST_IMAGE]);
+	c->out = ist_unit(ist_dmim_compose(&norms, graph, w, s, &picture,
 					   ist_dmim_text(graph, w, s, c->in[IST_TEXT])));
 	return graph;
 }

@@ -11,7 +11,9 @@
 #include "core/methods/tirg.h"
 #include "core/tensor/optimiser.h"
 
-#define IST_DMIM_NEGATIVES 3 /* of an anchor in the soft triplet loss */
+#define IST_DMIM_NEGATIVES 3   /* of an anchor in the soft triplet loss */
+#define IST_DMIM_LAYERS 4      /* of the convolutional encoder; each halves the sides */
+#define IST_DMIM_LOCAL_AFTER 2 /* the layer whose map is compared with the composed feature */
 
 enum ist_dmim_metric { IST_DMIM_BATCH, IST_DMIM_TRIPLET };
 enum ist_dmim_estimator { IST_DMIM_JSD, IST_DMIM_INFO_NCE };
@@ -21,6 +23,13 @@ enum ist_dmim_text { IST_DMIM_TARGET, IST_DMIM_REFERENCE, IST_DMIM_BOTH, IST_DMI
 struct ist_dmim_settings {
 	size_t n_in[IST_N_MODALITIES];
 	size_t d, batch;
+	bool cnn;  /* pictures are pixels, seen by a convolutional network; else a linear map */
+	bool lstm; /* texts are words, read by a long short-term memory; else a linear map */
+	bool map;  /* composed as maps before they are flattened (needs the cnn) */
+	size_t side, channels; /* of the pictures; of the first layer, doubled by each */
+	size_t vocabulary;     /* words that training has seen */
+	size_t locations;      /* L: places of a map in the local term */
+	size_t words;	       /* T in training: the longest text */
 	enum ist_composition composition;
 	enum ist_dmim_metric metric;
 	double lambda_text, lambda_local; /* lambda1, lambda2; 0 takes a term out */
@@ -42,17 +51,35 @@ struct ist_dmim {
 	struct ist_optimiser optimiser;
 	ist_node *image, *text, *target, *own; /* a batch: features; 0 .. N-1 */
 	ist_node *negatives;		       /* soft triplet: of the stack of 2 N */
+	ist_node *places;		       /* cnn: (N L) of the local map */
 	ist_node *x, *t, *x_tgt, *f;
 	ist_node *L_metric, *L_text, *L_local, *L; /* unweighted terms, weighted sum */
 };
 
 /* Everything that a model keeps. */
 struct ist_weights *ist_dmim_theta(const struct ist_dmim_settings *s, bool training);
-/* x (N, d) and t (N, d) of scaled features. */
-ist_node *ist_dmim_image(struct ist_graph *graph, struct ist_weights *theta,
-			 const struct ist_dmim_settings *s, ist_node *features);
+/* What becomes of a picture: x (N, d); with the cnn also the map after IST_DMIM_LOCAL_AFTER layers
+ * and the last one, which x is made of. */
+struct ist_dmim_picture {
+	ist_node *x, *local, *map;
+};
+/* Of scaled features (N, n_in). */
+struct ist_dmim_picture ist_dmim_image(struct ist_norms *norms, struct ist_graph *graph,
+				       struct ist_weights *theta, const struct ist_dmim_settings *s,
+				       ist_node *features);
+/* From a last map, or one that was composed: (N, d). */
+ist_node *ist_dmim_flatten(struct ist_graph *graph, struct ist_weights *theta, ist_node *map);
+/* t (N, d) of scaled features, or of codes of words. */
 ist_node *ist_dmim_text(struct ist_graph *graph, struct ist_weights *theta,
 			const struct ist_dmim_settings *s, ist_node *features);
+/* f (N, d) */
+ist_node *ist_dmim_compose(struct ist_norms *norms, struct ist_graph *graph,
+			   struct ist_weights *theta, const struct ist_dmim_settings *s,
+			   const struct ist_dmim_picture *picture, ist_node *t);
+/* Declares both encoders. */
+void ist_dmim_declare_encoders(struct ist_weights *theta, const struct ist_dmim_settings *s);
+/* Channels of the map after that many layers. */
+size_t ist_dmim_channels(const struct ist_dmim_settings *s, size_t layers);
 /* One side of the text critic: psi(t) or omega(x), (N, U). */
 ist_node *ist_dmim_critic(struct ist_norms *norms, struct ist_graph *graph,
 			  struct ist_weights *group, const char *name, ist_node *a);
@@ -64,9 +91,14 @@ void ist_dmim_destroy(struct ist_dmim *dmim);
  * the second. */
 void ist_dmim_step(struct ist_dmim *dmim, double lr);
 
-/* Fills in what the data decide (some pictures' features are negative; training triples); then
- * reads the settings. */
-void ist_dmim_decide(json_t *params, bool negative, size_t n_rows);
+/* What the data decide where nothing is said. */
+struct ist_dmim_data {
+	enum ist_form form[IST_N_MODALITIES];
+	bool negative; /* some pictures' features are */
+	size_t n_rows, vocabulary;
+};
+/* Fills it in; then reads the settings. */
+void ist_dmim_decide(json_t *params, const struct ist_dmim_data *data);
 void ist_dmim_settings(const json_t *params, const size_t n_in[IST_N_MODALITIES], size_t n_classes,
 		       void *ret);
 extern const struct ist_network_kind ist_dmim_kind;

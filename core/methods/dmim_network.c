@@ -51,27 +51,15 @@ ist_node *ist_dmim_critic(struct ist_norms *norms, struct ist_graph *g, struct i
 		       ist_layer_linear(g, group, part_of(part, name, "shortcut"), a));
 }
 
-/* ---- encoders ---- */
-
-ist_node *ist_dmim_image(struct ist_graph *g, struct ist_weights *theta,
-			 const struct ist_dmim_settings *s, ist_node *features)
-{
-	return ist_layer_linear(g, theta, "image", features);
-}
-
-ist_node *ist_dmim_text(struct ist_graph *g, struct ist_weights *theta,
-			const struct ist_dmim_settings *s, ist_node *features)
-{
-	return ist_layer_linear(g, theta, "text", features);
-}
-
 struct ist_weights *ist_dmim_theta(const struct ist_dmim_settings *s, bool training)
 {
 	struct ist_weights *theta = ist_weights_create("theta");
 
-	ist_weights_add_linear(theta, "image", s->n_in[IST_IMAGE], s->d);
-	ist_weights_add_linear(theta, "text", s->n_in[IST_TEXT], s->d);
-	ist_tirg_declare(theta, s->composition, s->d);
+	ist_dmim_declare_encoders(theta, s);
+	if (s->map)
+		ist_tirg_declare_map(theta, ist_dmim_channels(s, IST_DMIM_LAYERS), s->d);
+	else
+		ist_tirg_declare(theta, s->composition, s->d);
 	ist_weights_add_normal(theta, "s", 1, &one, 4, 0);
 	if (s->lambda_text > 0) {
 		declare_critic(theta, "psi_t", s->d, s->critic);
@@ -88,7 +76,10 @@ static struct ist_weights *critics(const struct ist_dmim_settings *s)
 
 	if (s->lambda_local > 0) {
 		declare_critic(group, "psi_f", s->d, s->critic);
-		declare_critic(group, "omega_m", s->n_in[IST_IMAGE], s->critic);
+		declare_critic(group, "omega_m",
+			       s->cnn ? ist_dmim_channels(s, IST_DMIM_LOCAL_AFTER)
+				      : s->n_in[IST_IMAGE],
+			       s->critic);
 		ist_weights_add_normal(group, "omega_m.layer.weight", 1, &s->critic, 1, 0);
 		ist_weights_add_normal(group, "omega_m.layer.bias", 1, &s->critic, 0, 0);
 	}
@@ -146,11 +137,13 @@ static ist_node *text_term(struct ist_dmim *a)
 	}
 }
 
-/* L_MI(M(target); f): M is the frozen feature, which has one place. */
-static ist_node *local_term(struct ist_dmim *a)
+/* L_MI(M(target); f): M is the target's map after an early layer, of which places are drawn, or the
+ * frozen feature, which has one place. */
+static ist_node *local_term(struct ist_dmim *a, ist_node *map)
 {
 	ist_node *psi = ist_dmim_critic(&a->norms, a->graph, a->critics, "psi_f", a->f);
-	ist_node *omega = ist_dmim_critic(&a->norms, a->graph, a->critics, "omega_m", a->target);
+	ist_node *m = a->s.cnn ? ist_places(map, a->places) : a->target;
+	ist_node *omega = ist_dmim_critic(&a->norms, a->graph, a->critics, "omega_m", m);
 
 	omega = ist_layer_norm(omega, ist_weight(a->graph, a->critics, "omega_m.layer.weight"),
 			       ist_weight(a->graph, a->critics, "omega_m.layer.bias"));
@@ -158,7 +151,7 @@ static ist_node *local_term(struct ist_dmim *a)
 }
 
 /* L = L_metric + lambda1 L_MI(t; x*) + lambda2 L_MI(M; f) */
-static void losses(struct ist_dmim *a)
+static void losses(struct ist_dmim *a, ist_node *map)
 {
 	a->L = a->L_metric = metric(a);
 	if (a->s.lambda_text > 0) {
@@ -166,7 +159,7 @@ static void losses(struct ist_dmim *a)
 		a->L = ist_add(a->L, ist_scale(a->L_text, a->s.lambda_text));
 	}
 	if (a->s.lambda_local > 0) {
-		a->L_local = local_term(a);
+		a->L_local = local_term(a, map);
 		a->L = ist_add(a->L, ist_scale(a->L_local, a->s.lambda_local));
 	}
 }
@@ -175,20 +168,24 @@ static void formulas(struct ist_dmim *a)
 {
 	const struct ist_dmim_settings *s = &a->s;
 	struct ist_graph *g = a->graph;
+	struct ist_dmim_picture reference, target;
 
 	a->image = ist_input(g, "image", s->batch, s->n_in[IST_IMAGE]);
-	a->text = ist_input(g, "text", s->batch, s->n_in[IST_TEXT]);
+	a->text = ist_input(g, "text", s->batch, s->lstm ? s->words : s->n_in[IST_TEXT]);
 	a->target = ist_input(g, "target", s->batch, s->n_in[IST_IMAGE]);
 	a->own = ist_ids(g, "own", s->batch);
 	for (size_t i = 0; i < s->batch; i++)
 		a->own->ids[i] = (int32_t)i;
 	a->negatives = ist_ids(g, "negatives", 2 * s->batch * IST_DMIM_NEGATIVES);
+	a->places = ist_ids(g, "places", s->batch * s->locations);
 
-	a->x = ist_dmim_image(g, a->theta, s, a->image);
+	reference = ist_dmim_image(&a->norms, g, a->theta, s, a->image);
+	target = ist_dmim_image(&a->norms, g, a->theta, s, a->target);
+	a->x = reference.x;
+	a->x_tgt = target.x;
 	a->t = ist_dmim_text(g, a->theta, s, a->text);
-	a->x_tgt = ist_dmim_image(g, a->theta, s, a->target);
-	a->f = ist_tirg_compose(&a->norms, g, a->theta, s->composition, a->x, a->t);
-	losses(a);
+	a->f = ist_dmim_compose(&a->norms, g, a->theta, s, &reference, a->t);
+	losses(a, target.local);
 }
 
 /* ---- the whole ---- */

@@ -25,7 +25,10 @@ struct training {
 	struct ist_network *kept; /* what the model will be: scalings from the start */
 	struct ist_sampler sampler;
 	struct ist_loop loop;
-	float *scratch; /* a scaled row */
+	float *scratch;	      /* a scaled row */
+	uint32_t *order;      /* places of a map, shuffled */
+	ist_real *vocabulary; /* (n_vocabulary) ascending, where texts are words */
+	size_t n_vocabulary, n_words;
 };
 
 static void start_epoch(void *user, size_t epoch)
@@ -35,18 +38,19 @@ static void start_epoch(void *user, size_t epoch)
 	ist_sampler_start(&t->sampler, epoch);
 }
 
-/* Scaled rows of one matrix into an input; `of` names the row of each triple, NULL: its own. */
+/* Scaled rows of one matrix into an input, as much of each as it takes; `of` names the row of each
+ * triple, NULL: its own. */
 static void feed(struct training *t, enum ist_modality m, const float *x, const uint32_t *of,
 		 const uint32_t *triple, ist_node *ret)
 {
-	size_t dim = t->dim[m];
+	size_t dim = t->dim[m], n = ret->dim[1];
 
 	for (size_t i = 0; i < ret->dim[0]; i++) {
 		size_t row = of != NULL ? of[triple[i]] : triple[i];
 
 		ist_scaling_apply(&t->kept->scaling[m], x + row * dim, 1, t->scratch);
-		for (size_t j = 0; j < dim; j++)
-			ret->value[i * dim + j] = (ist_real)t->scratch[j];
+		for (size_t j = 0; j < n; j++)
+			ret->value[i * n + j] = (ist_real)t->scratch[j];
 	}
 }
 
@@ -68,6 +72,26 @@ static void draw_negatives(struct training *t, size_t epoch, size_t batch)
 	}
 }
 
+/* Which places of the targets' local maps are looked at: L of them, each once. */
+static void draw_places(struct training *t, size_t epoch, size_t batch)
+{
+	const struct ist_dmim_settings *s = &t->net->s;
+	size_t side = s->side >> IST_DMIM_LOCAL_AFTER;
+	struct ist_rng rng;
+
+	if (!s->cnn || s->lambda_local == 0)
+		return;
+	ist_rng_init(&rng, t->seed, "places");
+	rng.stream ^= (epoch * t->loop.n_batches + batch + 1) * 0x9E3779B97F4A7C15u;
+	for (size_t i = 0; i < s->batch; i++) {
+		for (size_t k = 0; k < side * side; k++)
+			t->order[k] = (uint32_t)k;
+		ist_rng_permute(&rng, t->order, side * side);
+		for (size_t l = 0; l < s->locations; l++)
+			t->net->places->ids[i * s->locations + l] = (int32_t)t->order[l];
+	}
+}
+
 static void load_batch(struct training *t, size_t epoch, size_t batch)
 {
 	const struct ist_triples *d = t->triples;
@@ -77,6 +101,7 @@ static void load_batch(struct training *t, size_t epoch, size_t batch)
 	feed(t, IST_IMAGE, d->image, d->target, triple, t->net->target);
 	feed(t, IST_TEXT, d->text, NULL, triple, t->net->text);
 	draw_negatives(t, epoch, batch);
+	draw_places(t, epoch, batch);
 }
 
 /* lr / 2 (1 + cos(pi step / steps)) */
@@ -160,13 +185,75 @@ static void fit_scaling(struct training *t, enum ist_modality m, const float *x,
 		ist_scaling_equalise(scaling, x, rows, n);
 }
 
-/* Scaling and sampler are functions of the triples and the seed, so a resumed training makes them
- * again. */
+static int by_value(const void *a, const void *b)
+{
+	const ist_real *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* The words of the training texts, each once, and how many the longest text has. */
+static void collect_words(struct training *t, const uint32_t *rows, size_t n)
+{
+	size_t dim = t->dim[IST_TEXT], total = 0;
+	ist_real *all = ist_alloc(n * dim + 1, sizeof(*all));
+
+	t->n_words = 1;
+	for (size_t i = 0; i < n; i++) {
+		const float *row = t->triples->text + rows[i] * dim;
+
+		for (size_t k = 0; k < dim && row[k] > 0; k++) {
+			all[total++] = (ist_real)row[k];
+			t->n_words = IST_MAX(t->n_words, k + 1);
+		}
+	}
+	qsort(all, total, sizeof(*all), by_value);
+	for (size_t i = 0; i < total; i++)
+		if (t->n_vocabulary == 0 || all[i] != all[t->n_vocabulary - 1])
+			all[t->n_vocabulary++] = all[i];
+	t->vocabulary = all;
+}
+
+/* Networks over pixels and words can only read what those encoders make. */
+static enum ist_code check_networks(const struct training *t, const struct ist_pairs *pairs,
+				    struct ist_err *err)
+{
+	const char *image = ist_param_choice(t->params, "image_network");
+	const char *text = ist_param_choice(t->params, "text_network");
+
+	if (strcmp(image, "cnn") == 0 && pairs->form[IST_IMAGE] != IST_FORM_PIXELS)
+		return ist_fail_at(err, IST_INVALID, "/image_network",
+				   "cnn reads what the image encoder \"pixels\" makes");
+	if (strcmp(text, "lstm") == 0 && pairs->form[IST_TEXT] != IST_FORM_WORDS)
+		return ist_fail_at(err, IST_INVALID, "/text_network",
+				   "lstm reads what the text encoder \"words\" makes");
+	if (strcmp(ist_param_choice(t->params, "form"), "map") == 0 && strcmp(image, "cnn") != 0)
+		return ist_fail_at(err, IST_INVALID, "/form", "map needs image_network cnn");
+	return IST_OK;
+}
+
+/* Everything that the data decide. */
+static void decide(struct training *t, const struct ist_pairs *pairs, const uint32_t *rows,
+		   const uint32_t *images, size_t n_images)
+{
+	struct ist_dmim_data data = {.n_rows = t->loop.n_rows};
+
+	memcpy(data.form, pairs->form, sizeof(data.form));
+	data.negative = some_negative(t, images, n_images);
+	if (pairs->form[IST_TEXT] == IST_FORM_WORDS)
+		collect_words(t, rows, t->loop.n_rows);
+	data.vocabulary = t->n_vocabulary;
+	ist_dmim_decide(t->params, &data);
+}
+
+/* Scaling, vocabulary and sampler are functions of the triples and the seed, so a resumed training
+ * makes them again. */
 static enum ist_code prepare(struct training *t, const struct ist_pairs *pairs, struct ist_err *err)
 {
 	struct ist_dmim_settings s;
 	ist_autofree uint32_t *rows = NULL, *images = NULL;
 	size_t n_images;
+	enum ist_code code;
 
 	if (t->triples == NULL)
 		return ist_fail(err, IST_NOT_ENOUGH_DATA, "dmim learns from triples");
@@ -178,16 +265,29 @@ static enum ist_code prepare(struct training *t, const struct ist_pairs *pairs, 
 				t->loop.n_rows);
 	memcpy(t->dim, pairs->dim, sizeof(t->dim));
 	images = pick_images(t->triples, rows, t->loop.n_rows, &n_images);
-	ist_dmim_decide(t->params, some_negative(t, images, n_images), t->loop.n_rows);
+	decide(t, pairs, rows, images, n_images);
+	if ((code = check_networks(t, pairs, err)) != IST_OK)
+		return code;
 	ist_dmim_settings(t->params, pairs->dim, 0, &s);
 	s.batch = IST_MIN(s.batch, t->loop.n_rows);
+	s.words = t->n_words;
 	ist_sampler_init(&t->sampler, &ist_sampler_plain, rows, t->loop.n_rows, NULL, s.batch,
 			 t->seed);
 	t->scratch = ist_alloc(IST_MAX(t->dim[0], t->dim[1]), sizeof(*t->scratch));
+	t->order = ist_alloc(s.side * s.side + 1, sizeof(*t->order));
 	t->kept = ist_network_create(&ist_dmim_kind, t->params, pairs->dim, 0);
 	fit_scaling(t, IST_IMAGE, t->triples->image, images, n_images);
 	fit_scaling(t, IST_TEXT, t->triples->text, rows, t->loop.n_rows);
 	return ist_dmim_create(&s, t->seed, &t->net, err);
+}
+
+/* After the checkpoint was read or the weights were started anew. */
+static void set_vocabulary(struct training *t)
+{
+	struct ist_weight *w = ist_weights_find(t->net->theta, "text.vocabulary");
+
+	if (w != NULL)
+		memcpy(w->value, t->vocabulary, t->n_vocabulary * sizeof(*w->value));
 }
 
 static enum ist_code run(struct training *t, const struct ist_train_hooks *hooks,
@@ -213,6 +313,7 @@ static enum ist_code run(struct training *t, const struct ist_train_hooks *hooks
 	loop->step = step;
 	loop->model = model_now;
 	ist_loop_init(loop);
+	set_vocabulary(t);
 	return ist_loop_run(loop, err);
 }
 
@@ -222,6 +323,8 @@ static void finish(struct training *t)
 	ist_network_unref(t->kept);
 	ist_sampler_finish(&t->sampler);
 	free(t->scratch);
+	free(t->order);
+	free(t->vocabulary);
 }
 
 enum ist_code ist_dmim_train(const struct ist_pairs *pairs, json_t *params, uint64_t seed,

@@ -104,6 +104,28 @@ ist_node *ist_layer_constant_ids(struct ist_graph *graph, const char *name, size
 	return ids;
 }
 
+void ist_layer_add_conv(struct ist_weights *group, const char *name, size_t n_in, size_t n_out,
+			size_t side)
+{
+	char weight[NAME], bias[NAME];
+
+	snprintf(weight, sizeof(weight), "%s.weight", name);
+	snprintf(bias, sizeof(bias), "%s.bias", name);
+	ist_weights_add(group, weight, 4, (size_t[]){n_out, n_in, side, side}, n_in * side * side);
+	ist_weights_add(group, bias, 1, &n_out, n_in * side * side);
+}
+
+ist_node *ist_layer_conv(struct ist_graph *graph, struct ist_weights *group, const char *name,
+			 ist_node *x, size_t stride, size_t pad)
+{
+	char weight[NAME], bias[NAME];
+
+	snprintf(weight, sizeof(weight), "%s.weight", name);
+	snprintf(bias, sizeof(bias), "%s.bias", name);
+	return ist_conv2d(x, ist_weight(graph, group, weight), ist_weight(graph, group, bias),
+			  stride, pad);
+}
+
 static const char *const norm_part[] = {"weight", "bias", "running_mean", "running_var"};
 
 static void name_of(char ret[NAME], const char *name, const char *part)

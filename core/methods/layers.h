@@ -34,6 +34,12 @@ void ist_norm_track(const struct ist_norm *norm);
 /* The same id for every row of a batch, such as the sides of a modality game. */
 ist_node *ist_layer_constant_ids(struct ist_graph *graph, const char *name, size_t n, int32_t id);
 
+/* A convolution by name: <name>.weight (n_out, n_in, side, side) and <name>.bias. */
+void ist_layer_add_conv(struct ist_weights *group, const char *name, size_t n_in, size_t n_out,
+			size_t side);
+ist_node *ist_layer_conv(struct ist_graph *graph, struct ist_weights *group, const char *name,
+			 ist_node *x, size_t stride, size_t pad);
+
 /*
  * Batch normalisation by name: <name>.weight, .bias, .running_mean, .running_var. In training each
  * use takes its own batch's statistics and is noted down; ist_norms_track, after the forward pass

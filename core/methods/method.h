@@ -74,6 +74,7 @@ struct ist_pairs {
 	const int64_t *item; /* (n) rows of the store; equal where two pairs share an item */
 	const uint8_t *part; /* (n) enum ist_part */
 	bool counts[IST_N_MODALITIES]; /* features are counts (see encoder.h) */
+	enum ist_form form[IST_N_MODALITIES];
 	bool same_space; /* both encoders share one space, so identity can cross (CLIP) */
 	const struct ist_triples *triples; /* where the method needs them, else NULL */
 };

@@ -58,3 +58,43 @@ ist_node *ist_tirg_compose(struct ist_norms *norms, struct ist_graph *g, struct 
 	return ist_add(ist_times(ist_mul(ist_sigmoid(gate), x), ist_weight(g, theta, "a0")),
 		       ist_times(res, ist_weight(g, theta, "a1")));
 }
+
+/* ---- over maps ---- */
+
+#define KERNEL 3
+
+void ist_tirg_declare_map(struct ist_weights *theta, size_t c, size_t d)
+{
+	ist_layer_add_batch_norm(theta, "gate.norm", c + d);
+	ist_layer_add_conv(theta, "gate.conv1", c + d, c + d, KERNEL);
+	ist_layer_add_conv(theta, "gate.conv2", c + d, c, KERNEL);
+	ist_layer_add_batch_norm(theta, "residual.norm", c + d);
+	ist_layer_add_conv(theta, "residual.conv1", c + d, c + d, KERNEL);
+	ist_layer_add_conv(theta, "residual.conv2", c + d, c, KERNEL);
+	ist_weights_add_normal(theta, "a0", 1, &one, 1, 0);
+	ist_weights_add_normal(theta, "a1", 1, &one, 10, 0);
+}
+
+/* conv(ReLU(conv(BN([x; t])))) */
+static ist_node *stack(struct ist_norms *norms, struct ist_graph *g, struct ist_weights *theta,
+		       const char *const names[3], ist_node *xt)
+{
+	ist_node *h = ist_layer_batch_norm(norms, g, theta, names[0], xt);
+
+	h = ist_relu(ist_layer_conv(g, theta, names[1], h, 1, KERNEL / 2));
+	return ist_layer_conv(g, theta, names[2], h, 1, KERNEL / 2);
+}
+
+ist_node *ist_tirg_compose_map(struct ist_norms *norms, struct ist_graph *g,
+			       struct ist_weights *theta, ist_node *x, ist_node *t)
+{
+	static const char *const gates[] = {"gate.norm", "gate.conv1", "gate.conv2"};
+	static const char *const residuals[] = {"residual.norm", "residual.conv1",
+						"residual.conv2"};
+	ist_node *xt = ist_spread(x, t);
+	ist_node *gate = stack(norms, g, theta, gates, xt);
+	ist_node *res = stack(norms, g, theta, residuals, xt);
+
+	return ist_add(ist_times(ist_mul(ist_sigmoid(gate), x), ist_weight(g, theta, "a0")),
+		       ist_times(res, ist_weight(g, theta, "a1")));
+}

@@ -19,4 +19,9 @@ ist_node *ist_tirg_compose(struct ist_norms *norms, struct ist_graph *graph,
 			   struct ist_weights *theta, enum ist_composition composition, ist_node *x,
 			   ist_node *t);
 
+/* The form over maps ("last conv"): x (N, c, h, w) and t (N, d) -> (N, c, h, w). */
+void ist_tirg_declare_map(struct ist_weights *theta, size_t c, size_t d);
+ist_node *ist_tirg_compose_map(struct ist_norms *norms, struct ist_graph *graph,
+			       struct ist_weights *theta, ist_node *x, ist_node *t);
+
 #endif

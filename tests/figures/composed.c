@@ -116,6 +116,10 @@ static void data_read(struct data *d, const char *path)
 	t->reference = read_rows(d, "reference");
 	t->target = read_rows(d, "target");
 	d->pairs.triples = t;
+	if (d->pairs.dim[IST_IMAGE] == 3 * IST_PIXELS_SIDE * IST_PIXELS_SIDE)
+		d->pairs.form[IST_IMAGE] = IST_FORM_PIXELS;
+	if (d->pairs.dim[IST_TEXT] == IST_WORDS_MAX)
+		d->pairs.form[IST_TEXT] = IST_FORM_WORDS;
 	ist_safetensors_close(d->file);
 }
 
