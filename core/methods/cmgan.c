@@ -133,6 +133,11 @@ static enum ist_code reconstruct(const struct ist_model *model, enum ist_modalit
 	return ist_network_reconstruct(model, reconstruction, &d, from, to, x, n, ret, err);
 }
 
+static const struct ist_tuning tune[] = {
+    {"weight_decay", {0.01, 0.1}, 2},
+    {"epochs", {30, 120}, 2},
+};
+
 const struct ist_method ist_method_cmgan = {
     .name = "cmgan",
     .title = "Cross-modal generative adversarial networks",
@@ -148,6 +153,8 @@ const struct ist_method ist_method_cmgan = {
     .trains = true,
     .params = params,
     .n_params = IST_COUNT(params),
+    .tune = tune,
+    .n_tune = IST_COUNT(tune),
     .train = ist_cmgan_train,
     .load = ist_network_load,
     .save = ist_network_save,

@@ -155,9 +155,18 @@ static enum ist_code reconstruct(const struct ist_model *model, enum ist_modalit
 	return ist_network_reconstruct(model, reconstruction, &d, from, to, x, n, ret, err);
 }
 
+static const struct ist_tuning tune[] = {
+    {"alpha", {0.5, 0.95}, 2},
+    {"code", {32, 128}, 2},
+};
+
 const struct ist_method ist_method_corrae = {
     .name = "corrae",
     .title = "Correspondence auto-encoder",
+    .about = "Pairs without labels: codes from which a picture or a text can be made again, near "
+	     "each other where they belong together. A baseline of every report.",
+    .tune = tune,
+    .n_tune = IST_COUNT(tune),
     .paper = {.title = "Cross-modal Retrieval with Correspondence Autoencoder",
 	      .authors = "Fangxiang Feng, Xiaojie Wang, Ruifan Li",
 	      .venue = "ACM Multimedia",

@@ -138,6 +138,11 @@ static enum ist_code train(const struct ist_pairs *pairs, json_t *p, uint64_t se
 	return ist_adversarial_train(&adversarial, pairs, p, seed, hooks, ret, err);
 }
 
+static const struct ist_tuning tune[] = {
+    {"alpha", {0.1, 1, 10}, 3},
+    {"tau", {3, 30}, 2},
+};
+
 const struct ist_method ist_method_mnsgan = {
     .name = "mnsgan",
     .title = "Multi-negative sampling adversarial network",
@@ -153,6 +158,8 @@ const struct ist_method ist_method_mnsgan = {
     .trains = true,
     .params = params,
     .n_params = IST_COUNT(params),
+    .tune = tune,
+    .n_tune = IST_COUNT(tune),
     .train = train,
     .load = ist_network_load,
     .save = ist_network_save,

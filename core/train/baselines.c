@@ -18,14 +18,19 @@
 #define LABEL_STEPS 600 /* and at least so many of its steps */
 #define LABEL_BATCH 64
 
+#define CORRAE_STEPS 600 /* of the auto-encoder, which learns most of what it does early */
+
 struct baseline {
 	const char *name, *method;
 	json_t *(*params)(size_t n_train); /* NULL: the method's defaults */
 	bool crosses_only;		   /* only where the encoders share a space */
 };
+static json_t *corrae_params(size_t n_train);
+
 static const struct baseline baselines[] = {
     {"linear", "linear", NULL, false},
     {"logistic", "logistic", NULL, false},
+    {"corrae", "corrae", corrae_params, false},
     {"label_predictor", "acmr", ist_label_predictor_params, false},
     {"identity", "identity", NULL, true},
 };
@@ -38,6 +43,16 @@ json_t *ist_label_predictor_params(size_t n_train)
 	return json_pack("{s:i, s:i, s:f, s:I, s:i, s:s}", "triplet", 0, "adversary", 0, "reg",
 			 0.03, "epochs", (json_int_t)epochs, "batch", LABEL_BATCH, "similarity",
 			 "euclidean");
+}
+
+/* A report must not wait for long: as many steps as small collections get by default. */
+static json_t *corrae_params(size_t n_train)
+{
+	size_t batches = IST_MAX(n_train / LABEL_BATCH, (size_t)1);
+
+	return json_pack("{s:I, s:i}", "epochs",
+			 (json_int_t)((CORRAE_STEPS + batches - 1) / batches), "batch",
+			 LABEL_BATCH);
 }
 
 struct run {

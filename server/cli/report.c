@@ -29,6 +29,7 @@ static const struct {
 	const char *name, *title;
 } rows[] = {
     {"label_predictor", "label predictor alone"},
+    {"corrae", "Corr-AE"},
     {"linear", "linear (CCA)"},
     {"logistic", "logistic regression"},
     {"identity", "untrained"},
