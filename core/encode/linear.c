@@ -266,5 +266,6 @@ void ist_linear_run(const struct ist_linear *linear, size_t in, size_t out, enum
 
 	r.from = ist_arena_alloc(arena, n * in, sizeof(float));
 	r.to = ist_arena_alloc(arena, n * out, sizeof(float));
-	ist_team_run(3, run_team, &r, arena);
+	ist_team_run(ist_team_size((double)rows * (double)in * (double)out), 3, run_team, &r,
+		     arena);
 }

@@ -8,6 +8,7 @@
 #include "core/encode/transformer_private.h"
 
 #define SPINS 2000
+#define WORK_MIN 4e6 /* multiplications: some 50 microseconds, about what waking a thread costs */
 
 static void rest(size_t turn)
 {
@@ -42,27 +43,26 @@ bool ist_team_next(struct ist_team *team, size_t n, size_t *ret)
 	return false;
 }
 
-size_t ist_team_size(void)
+size_t ist_team_size(double work)
 {
-	return omp_in_parallel() ? 1 : (size_t)omp_get_max_threads();
+	return work < WORK_MIN || omp_in_parallel() ? 1 : (size_t)omp_get_max_threads();
 }
 
-void ist_team_run(size_t n_steps, void (*run)(void *user, struct ist_team *team), void *user,
-		  struct ist_arena *arena)
+void ist_team_run(size_t size, size_t n_steps, void (*run)(void *user, struct ist_team *team),
+		  void *user, struct ist_arena *arena)
 {
-	size_t threads = ist_team_size();
 	struct ist_team alone = {.size = 1};
 	struct ist_team_step *steps;
 
-	if (threads == 1) {
+	if (size == 1) {
 		run(user, &alone);
 		return;
 	}
 	steps = ist_arena_alloc(arena, n_steps, sizeof(*steps));
-#pragma omp parallel num_threads((int)threads)
+#pragma omp parallel num_threads((int)size)
 	{
 		struct ist_team team = {
-		    .rank = (size_t)omp_get_thread_num(), .size = threads, .steps = steps};
+		    .rank = (size_t)omp_get_thread_num(), .size = size, .steps = steps};
 
 		run(user, &team);
 	}

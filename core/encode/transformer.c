@@ -137,10 +137,14 @@ void ist_transformer_run(const struct ist_transformer *t, const size_t *starts, 
 			 struct ist_arena *arena)
 {
 	struct run r = {.t = t, .starts = starts, .n = n, .rows = starts[n], .rows_x = x};
+	size_t threads;
+	double work;
 
 	r.n_strips = ist_strips(r.rows);
-	allocate(&r, ist_team_size(), arena);
-	ist_team_run(2 + STEPS * t->n_blocks + 1, run_team, &r, arena);
+	work = (double)r.rows * (double)(t->n_blocks * t->width * (4 * t->width + 2 * t->inner));
+	threads = ist_team_size(work);
+	allocate(&r, threads, arena);
+	ist_team_run(threads, 2 + STEPS * t->n_blocks + 1, run_team, &r, arena);
 }
 
 IST_CLONES static float sum_of(const float *x, size_t n, float shift, bool square)

@@ -60,12 +60,12 @@ struct ist_team {
 };
 bool ist_team_next(struct ist_team *team, size_t n, size_t *ret);
 
-/* Calls run(user, team) on the threads that the caller's OpenMP setting allows: on one where the
- * caller shares work already. */
-void ist_team_run(size_t n_steps, void (*run)(void *user, struct ist_team *team), void *user,
-		  struct ist_arena *arena);
-/* How many threads that will be. */
-size_t ist_team_size(void);
+/* How many threads are worth having for so many multiplications: one for little, or where the
+ * caller shares work already; else what the caller's OpenMP setting allows. */
+size_t ist_team_size(double work);
+/* Calls run(user, team) on `size` threads. */
+void ist_team_run(size_t size, size_t n_steps, void (*run)(void *user, struct ist_team *team),
+		  void *user, struct ist_arena *arena);
 
 /* x (rows, width) <-> strips (n_strips, width, 16); lanes past the rows are 0. A step. */
 void ist_strips_from_rows(struct ist_team *team, const float *x, size_t rows, size_t width,

@@ -313,8 +313,8 @@ static void test_tokenizer_json(void **state)
 	check_folder(&small, folder, "mean_tokens");
 }
 
-/* One text, all texts, two threads: the same bits. */
-static void test_company(void **state)
+/* One text, all texts, some threads: the same bits. */
+static void check_company(const struct expected *e, const char *path)
 {
 	struct ist_encoder_workspace *ws = ist_encoder_workspace_create();
 	struct ist_encoder *encoder = NULL;
@@ -323,22 +323,27 @@ static void test_company(void **state)
 	struct ist_err err;
 	size_t dim;
 
-	assert_ist_ok(ist_encoder_open(NULL, golden, &encoder, &err));
+	assert_ist_ok(ist_encoder_open(NULL, path, &encoder, &err));
 	dim = encoder->dim;
-	together = ist_alloc(small.n * dim, sizeof(*together));
-	alone = ist_alloc(small.n * dim, sizeof(*alone));
+	together = ist_alloc(e->n * dim, sizeof(*together));
+	alone = ist_alloc(e->n * dim, sizeof(*alone));
+	omp_set_num_threads(1);
+	for (size_t i = 0; i < e->n; i++)
+		assert_ist_ok(
+		    ist_encoder_texts(encoder, ws, &e->list[i], 1, alone + i * dim, &err));
 	for (int n = 1; n <= 3; n++) {
 		omp_set_num_threads(n);
-		assert_ist_ok(ist_encoder_texts(encoder, ws, small.list, small.n, together, &err));
-		omp_set_num_threads(1);
-		for (size_t i = 0; i < small.n; i++)
-			assert_ist_ok(ist_encoder_texts(encoder, ws, &small.list[i], 1,
-							alone + i * dim, &err));
-		assert_memory_equal(together, alone, small.n * dim * sizeof(float));
+		assert_ist_ok(ist_encoder_texts(encoder, ws, e->list, e->n, together, &err));
+		assert_memory_equal(together, alone, e->n * dim * sizeof(float));
 	}
 	omp_set_num_threads(threads);
 	ist_encoder_close(encoder);
 	ist_encoder_workspace_destroy(ws);
+}
+
+static void test_company(void **state)
+{
+	check_company(&small, golden);
 }
 
 /* ---- what is wrong is named ---- */
@@ -440,6 +445,7 @@ static void test_real(void **state)
 	expected_open(&real, "real.json", "real.safetensors");
 	check_ids(&real, weights, 256);
 	check_folder(&real, weights, "real");
+	check_company(&real, weights);
 	expected_close(&real);
 }
 

@@ -128,6 +128,10 @@ static void test_products(void **state)
 		}
 	}
 	ist_linear_limit(512);
+	for (int team = 1; team <= 3; team++) {
+		omp_set_num_threads(team);
+		check_product(&rng, 80, 300, 301, true); /* large enough to be shared out */
+	}
 	omp_set_num_threads(threads);
 }
 
@@ -320,6 +324,9 @@ static const struct ist_transformer shapes[] = {
     {3, 32, 2, 64, IST_ACT_GELU_TANH, true, false, 1e-5f, NULL},
     {1, 5, 1, 7, IST_ACT_RELU, false, true, 1e-5f, NULL},
     {0, 8, 2, 8, IST_ACT_NONE, true, false, 1e-5f, NULL},
+    /* large enough to be shared out */
+    {2, 96, 6, 192, IST_ACT_GELU, false, false, 1e-12f, NULL},
+    {2, 96, 4, 192, IST_ACT_QUICK_GELU, true, true, 1e-5f, NULL},
 };
 /* Across strips, within one, of one token, longer than a few strips. */
 static const size_t lengths[] = {8, 1, 17, 5, 16, 70, 2, 3};
