@@ -151,7 +151,60 @@ static void print_ranks(const struct ist_cli *cli, const json_t *report)
 	ist_table_print(&table, cli);
 }
 
-void ist_report_print(const struct ist_cli *cli, const char *method, const json_t *report)
+/* ---- composed queries ---- */
+
+static const struct {
+	const char *name, *title;
+} composed_rows[] = {
+    {"image", "the picture alone"},
+    {"text", "the text alone"},
+    {"sum", "their sum"},
+    {"linear", "linear composition"},
+};
+
+static void put_composed(struct ist_table *table, const char *title, const json_t *who)
+{
+	static const struct column columns[] = {
+	    {NULL, "r_1", 3}, {NULL, "r_5", 3}, {NULL, "r_10", 3}, {NULL, "map_all", 3}};
+
+	ist_table_cell(table, "%s", title);
+	for (size_t i = 0; i < IST_COUNT(columns); i++) {
+		struct ist_buf buf ist_auto(ist_buf_finish) = {0};
+
+		ist_figure_put(&buf, json_object_get(who, columns[i].figure), columns[i].digits);
+		ist_table_cell(table, "%s", buf.data);
+	}
+}
+
+/* Picture and text together against all held-out pictures but the one that was changed. */
+static void print_composed(const struct ist_cli *cli, const char *method, const json_t *composed)
+{
+	static const char *const heads[] = {"composed queries", "R@1", "R@5", "R@10",
+					    "reciprocal rank"};
+	const json_t *baselines = json_object_get(composed, "baselines");
+	struct ist_table table ist_auto(ist_table_finish);
+
+	printf("%sHeld out: %" JSON_INTEGER_FORMAT " triples against %" JSON_INTEGER_FORMAT
+	       " pictures (%" JSON_INTEGER_FORMAT " triples to train on, %" JSON_INTEGER_FORMAT
+	       " for validation); in brackets 95 %% intervals.%s\n",
+	       ist_color(cli->color_out, IST_DIM),
+	       json_integer_value(json_object_get(composed, "queries")),
+	       json_integer_value(json_object_get(composed, "gallery")),
+	       member(composed, "split", "train"), member(composed, "split", "validation"),
+	       ist_color(cli->color_out, IST_PLAIN));
+	ist_table_init(&table, heads, IST_COUNT(heads));
+	put_composed(&table, method, composed);
+	for (size_t i = 0; i < IST_COUNT(composed_rows); i++) {
+		const json_t *row = json_object_get(baselines, composed_rows[i].name);
+
+		if (row != NULL)
+			put_composed(&table, composed_rows[i].title, row);
+	}
+	put_composed(&table, "chance", json_object_get(composed, "chance"));
+	ist_table_print(&table, cli);
+}
+
+static void print_pairs(const struct ist_cli *cli, const char *method, const json_t *report)
 {
 	const char *relevant = json_string_value(json_object_get(report, "relevant"));
 	bool labels = relevant == NULL || strcmp(relevant, "label") == 0;
@@ -170,4 +223,16 @@ void ist_report_print(const struct ist_cli *cli, const char *method, const json_
 			    IST_COUNT(recall_columns));
 	putchar('\n');
 	print_ranks(cli, report);
+}
+
+void ist_report_print(const struct ist_cli *cli, const char *method, const json_t *report)
+{
+	const json_t *composed = json_object_get(report, "composed");
+
+	if (composed != NULL)
+		print_composed(cli, method, composed);
+	if (composed != NULL && json_object_get(report, "image_to_text") != NULL)
+		putchar('\n');
+	if (composed == NULL || json_object_get(report, "image_to_text") != NULL)
+		print_pairs(cli, method, report);
 }
