@@ -6,12 +6,12 @@
 #include <string.h>
 
 /* 2^k e^r with |r| <= ln 2 / 2, ln 2 taken off in two parts. For x up to 88; exactly 0 under -87,
- * where a float has no more digits to give. */
+ * where a float has no more digits to give; what is no number stays none. */
 static inline float ist_exp_inline(float x)
 {
-	float bounded = x < -87.0f ? -87.0f : x;
+	float bounded = x > -87.0f ? x : -87.0f; /* also of what is no number */
 	float k = (bounded * 1.44269504f + 12582912.0f) - 12582912.0f; /* to the nearest whole */
-	float r = bounded - k * 0.693359375f + k * 2.12194440e-4f;
+	float r = x - k * 0.693359375f + k * 2.12194440e-4f;
 	float p = 1.9875691500e-4f, power;
 	uint32_t bits = (uint32_t)((int32_t)k + 127) << 23;
 
