@@ -34,9 +34,16 @@ struct ist_shape3 { /* of what a layer gives */
 	uint32_t channels, height, width;
 };
 
-/* The layers are copied. A net is complete, and from then on immutable, when each has its weights.
- * IST_INTERNAL where oneDNN cannot do a layer. */
-IST_CHECKED enum ist_code ist_convnet_create(const struct ist_conv *layers, size_t n,
+/* How a net is computed: a row for each way, the fastest first. The last one takes any net. */
+struct ist_convnet_kind;
+extern const struct ist_convnet_kind *const ist_convnet_kinds[]; /* ends with NULL */
+const char *ist_convnet_kind_name(const struct ist_convnet_kind *kind);
+
+/* The layers are copied. `kind` NULL: the first that takes the net on this CPU; IST_INVALID where a
+ * given one does not. A net is complete, and from then on immutable, when each layer has its
+ * weights. */
+IST_CHECKED enum ist_code ist_convnet_create(const struct ist_convnet_kind *kind,
+					     const struct ist_conv *layers, size_t n,
 					     uint32_t height, uint32_t width,
 					     struct ist_convnet **ret, struct ist_err *err);
 void ist_convnet_destroy(struct ist_convnet *net);
@@ -59,11 +66,12 @@ IST_CHECKED enum ist_code ist_convnet_begin(struct ist_convnet *net, struct ist_
 					    struct ist_err *err);
 void ist_convnet_end(struct ist_convnet_pass *pass); /* NULL is allowed */
 
-/* Where the picture goes: (channels, height, width) */
-float *ist_convnet_input(struct ist_convnet_pass *pass);
+/* The picture: (channels, height, width); or bytes, (height, width, channels), to -1..1 */
+void ist_convnet_put(struct ist_convnet_pass *pass, const float *chw);
+void ist_convnet_put_bytes(struct ist_convnet_pass *pass, const uint8_t *hwc);
 
 /* From the input to the last layer. `see` (NULL: nobody) is called after the last layer of every
- * block with what that gives. */
+ * block with what that gives, where that is kept anywhere: the stem's is not when it is fused. */
 typedef void (*ist_convnet_see)(void *user, size_t layer, const float *chw);
 IST_CHECKED enum ist_code ist_convnet_forward(struct ist_convnet_pass *pass, ist_convnet_see see,
 					      void *user, struct ist_err *err);

@@ -264,8 +264,8 @@ static enum ist_code load_conv(struct ist_folder *folder, const struct named_con
 /* ---- the network ---- */
 
 static enum ist_code create_net(struct ist_folder *folder, const struct config *config,
-				uint32_t height, uint32_t width, struct ist_convnet **ret,
-				struct ist_err *err)
+				const struct ist_convnet_kind *kind, uint32_t height,
+				uint32_t width, struct ist_convnet **ret, struct ist_err *err)
 {
 	ist_autofree struct network *net = ist_alloc(1, sizeof(*net));
 	ist_autofree struct ist_conv *convs = NULL;
@@ -278,7 +278,7 @@ static enum ist_code create_net(struct ist_folder *folder, const struct config *
 	convs = ist_alloc(net->n, sizeof(*convs));
 	for (size_t i = 0; i < net->n; i++)
 		convs[i] = net->convs[i].conv;
-	code = ist_convnet_create(convs, net->n, height, width, ret, err);
+	code = ist_convnet_create(kind, convs, net->n, height, width, ret, err);
 	for (size_t i = 0; code == IST_OK && i < net->n; i++)
 		code = load_conv(folder, &net->convs[i], config->eps, *ret, i, err);
 	return code;
@@ -286,11 +286,11 @@ static enum ist_code create_net(struct ist_folder *folder, const struct config *
 
 /* A half-loaded net is not handed out. */
 static enum ist_code open_net(struct ist_folder *folder, const struct config *config,
-			      uint32_t height, uint32_t width, struct ist_convnet **ret,
-			      struct ist_err *err)
+			      const struct ist_convnet_kind *kind, uint32_t height, uint32_t width,
+			      struct ist_convnet **ret, struct ist_err *err)
 {
 	struct ist_convnet *net = NULL;
-	enum ist_code code = create_net(folder, config, height, width, &net, err);
+	enum ist_code code = create_net(folder, config, kind, height, width, &net, err);
 
 	if (code != IST_OK) {
 		ist_convnet_destroy(net);
@@ -300,13 +300,14 @@ static enum ist_code open_net(struct ist_folder *folder, const struct config *co
 	return IST_OK;
 }
 
-enum ist_code ist_efficientnet_open(struct ist_folder *folder, uint32_t height, uint32_t width,
-				    struct ist_convnet **ret, struct ist_err *err)
+enum ist_code ist_efficientnet_open(struct ist_folder *folder, const struct ist_convnet_kind *kind,
+				    uint32_t height, uint32_t width, struct ist_convnet **ret,
+				    struct ist_err *err)
 {
 	struct config config = {0};
 	enum ist_code code = read_config(ist_folder_config(folder), &config, err);
 
-	return code == IST_OK ? open_net(folder, &config, height, width, ret, err) : code;
+	return code == IST_OK ? open_net(folder, &config, kind, height, width, ret, err) : code;
 }
 
 /* ---- the encoder ---- */
@@ -322,7 +323,7 @@ static enum ist_code open_encoder(struct ist_encoder *encoder, struct ist_folder
 
 	side = (uint32_t)config.image_size;
 	if (code == IST_OK)
-		code = open_net(folder, &config, side, side, &net, err);
+		code = open_net(folder, &config, NULL, side, side, &net, err);
 	if (code != IST_OK)
 		return code;
 	/* The net has copies of all it needs. */
@@ -345,15 +346,6 @@ static void close_encoder(struct ist_encoder *encoder)
 	ist_convnet_destroy(encoder->state);
 }
 
-/* (n, 3) bytes -> three planes of (n) in -1..1 */
-static void normalise(const uint8_t *rgb, size_t n, float *planes)
-{
-	for (size_t c = 0; c < 3; c++) {
-		for (size_t i = 0; i < n; i++)
-			planes[c * n + i] = ((float)rgb[i * 3 + c] - 127.5f) / 127.5f;
-	}
-}
-
 /* The feature, or the map where that is wanted. */
 static enum ist_code run(const struct ist_encoder *encoder, const struct ist_pixels *pixels,
 			 bool map, float *ret, struct ist_err *err)
@@ -363,7 +355,7 @@ static enum ist_code run(const struct ist_encoder *encoder, const struct ist_pix
 
 	if (code != IST_OK)
 		return code;
-	normalise(pixels->rgb, (size_t)pixels->width * pixels->height, ist_convnet_input(pass));
+	ist_convnet_put_bytes(pass, pixels->rgb);
 	code = ist_convnet_forward(pass, NULL, NULL, err);
 	if (code == IST_OK && map)
 		code = ist_convnet_map(pass, ret, err);
