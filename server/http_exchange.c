@@ -122,7 +122,7 @@ static void work(struct ist_task *task, struct ist_worker *worker)
 	if (x->phase == IST_PHASE_STREAM) { /* answered before the body's end */
 		x->phase = IST_PHASE_DRAIN;
 		x->received = 0;
-		deadline(x, IST_DRAIN_US);
+		deadline(x, atomic_load(&x->http->stopping) ? IST_DRAIN_STOP_US : IST_DRAIN_US);
 	}
 	ist_exchange_resume(x);
 	pthread_mutex_unlock(&x->lock);

@@ -24,6 +24,7 @@
 
 #define IST_DRAIN_BYTES ((uint64_t)64 << 20)
 #define IST_DRAIN_US 5000000
+#define IST_DRAIN_STOP_US 1000000   /* where the daemon stops */
 #define IST_HEAD_US 30000000	    /* for the head of a request, and the first byte of one */
 #define IST_BODY_US 60000000	    /* for a collected body: this, … */
 #define IST_BODY_US_PER_BYTE 32	    /* … and 32 KiB a second */
