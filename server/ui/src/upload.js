@@ -73,7 +73,7 @@ function takeAnswer(text, sent) {
     const record = sent[answer.line - 1];
     if (!record) continue;
     record.status = answer.status;
-    record.problem = answer.detail || null;
+    record.problem = answer.detail?.replace(/^\/\w+: /, '') || null; /* the pointer is ours */
   }
 }
 

@@ -173,7 +173,7 @@ function Progress({ run }) {
   return (
     <section aria-label="Progress">
       <div class="bar column">
-        <h2 role="status">{title}</h2>
+        <div role="status"><h2>{title}</h2></div>
         <progress value={share} max={1} aria-label={`${percent(share)} done`} />
         <p class="quiet">{count(counts.created)} new, {count(counts.updated)} changed,{' '}
           {count(counts.unchanged)} were there already

@@ -12,7 +12,8 @@ import { useLoad, useTitle } from '../use.js';
 function recordOf(line) {
   const { image, ...item } = JSON.parse(line);
   const data = Uint8Array.from(atob(image.base64), (c) => c.charCodeAt(0));
-  return { origin: item.id, file: new Blob([data]), problem: null,
+  const type = /\.svg$/i.test(item.id) ? 'image/svg+xml' : ''; /* others tell it by themselves */
+  return { origin: item.id, file: new Blob([data], { type }), problem: null,
     item: { texts: [], label: null, metadata: {}, ...item } };
 }
 

@@ -1,0 +1,98 @@
+/* A daemon on a folder of its own; it may be killed and started again at the same address. */
+import { spawn, execFile } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+const BUILD = path.resolve(process.env.ISTHMUS_BUILD);
+export const STAMPS = '/usr/share/tuxpaint/stamps';
+const run = promisify(execFile);
+
+export async function until(what, seconds, condition) {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s`);
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
+  }
+}
+
+export class Daemon {
+  constructor(...flags) {
+    this.flags = flags;
+    this.listen = '127.0.0.1:0';
+  }
+
+  async start() {
+    this.folder ||= await fs.mkdtemp(path.join(os.tmpdir(), 'isthmus-browser-'));
+    const ready = path.join(this.folder, 'ready');
+    await fs.rm(ready, { force: true });
+    const log = await fs.open(path.join(this.folder, 'log'), 'a');
+    const env = { ...process.env };
+    this.process = spawn(path.join(BUILD, 'isthmusd'), ['--data', path.join(this.folder, 'data'),
+      '--listen', this.listen, '--ready-file', ready, ...this.flags],
+    { stdio: ['ignore', 'ignore', log.fd], env });
+    this.ended = once(this.process, 'exit');
+    await log.close();
+    const address = await until('the daemon is ready', 60, async () => {
+      if (this.process.exitCode !== null) {
+        throw new Error(`isthmusd ended: ${await fs.readFile(path.join(this.folder, 'log'))}`);
+      }
+      return fs.readFile(ready, 'utf8').catch(() => '');
+    });
+    this.listen = address.trim(); /* a second start takes the same port */
+    this.url = `http://${this.listen}`;
+    return this;
+  }
+
+  async kill(signal = 'SIGKILL') {
+    this.process.kill(signal);
+    await this.ended;
+  }
+
+  async remove() {
+    if (this.process?.exitCode === null && this.process.signalCode === null) {
+      await this.kill('SIGTERM');
+    }
+    await fs.rm(this.folder, { recursive: true, force: true });
+  }
+
+  /* The client program, for what is not under test. */
+  async client(...words) {
+    return (await run(path.join(BUILD, 'isthmus'), ['--server', this.url, ...words],
+      { maxBuffer: 1 << 26 })).stdout;
+  }
+
+  async ask(method, at, body) {
+    const reply = await fetch(this.url + at, { method, body: body && JSON.stringify(body),
+      headers: body ? { 'Content-Type': 'application/json' } : {} });
+    const text = await reply.text();
+    if (!reply.ok) throw new Error(`${method} ${at}: ${reply.status} ${text}`);
+    return text && JSON.parse(text);
+  }
+
+  async job(id, seconds = 60) {
+    return until(`job ${id} is over`, seconds, async () => {
+      const job = await this.ask('GET', `/v1/jobs/${id}`);
+      return ['done', 'failed', 'cancelled'].includes(job.state) && job;
+    });
+  }
+
+  async train(collection, body) {
+    const job = await this.job((await this.ask('POST',
+      `/v1/collections/${collection}/trainings`, body)).id);
+    if (job.state !== 'done') throw new Error(JSON.stringify(job.error));
+    return job.result.model;
+  }
+}
+
+/* Tux Paint's stamps under the encoders that need no file, as the demo has them. */
+export async function loadStamps(daemon, name = 'stamps') {
+  await daemon.ask('PUT', `/v1/collections/${name}`,
+    { image_encoder: 'descriptor', text_encoder: 'ngrams' });
+  await daemon.client('import', STAMPS, '--collection', name, '--label-levels', '2',
+    '--exclude', 'symbols/*', '--exclude', '*_mirror.*', '--exclude', '*_flip.*');
+}

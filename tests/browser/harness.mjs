@@ -1,0 +1,107 @@
+/*
+ * Tests, pages, and what every page is held to: nothing is fetched from elsewhere, the policy
+ * stops nothing, no script fails. A failed test leaves a picture of its page.
+ */
+import { createRequire } from 'node:module';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+const require = createRequire(`${process.env.ISTHMUS_MODULES}/`);
+const { chromium } = require('playwright-core');
+const axe = require.resolve('axe-core/axe.min.js');
+
+export const ARTEFACTS = path.resolve(process.env.ISTHMUS_ARTEFACTS
+  || path.join(process.env.ISTHMUS_BUILD, 'browser-artefacts'));
+const TIMEOUT_MS = 15000;
+
+const tests = [];
+export const test = (name, run) => tests.push({ name, run });
+
+export function assert(condition, text) {
+  if (!condition) throw new Error(text);
+}
+
+export function assertEqual(got, want, text = '') {
+  const [a, b] = [JSON.stringify(got), JSON.stringify(want)];
+  if (a !== b) throw new Error(`${text} got ${a}, want ${b}`);
+}
+
+export async function openBrowser() {
+  return chromium.launch({ executablePath: process.env.ISTHMUS_CHROMIUM,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });
+}
+
+/* What a browser says when a request fails is no fault of the page: tests provoke that. */
+const expected = (text) => /Failed to load resource|net::ERR_|EventSource/.test(text);
+
+/* A page of a daemon; `faults` are looked at when the test is over. */
+export async function openPage(browser, daemon, { width = 1280, height = 800, dark = false,
+  context = null } = {}) {
+  const own = context || await browser.newContext({ viewport: { width, height },
+    colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce', acceptDownloads: false });
+  const page = await own.newPage();
+  page.setDefaultTimeout(TIMEOUT_MS);
+  page.faults = [];
+  page.on('pageerror', (error) => page.faults.push(`script: ${error.stack || error}`));
+  page.on('console', (message) => {
+    const text = message.text();
+    if (message.type() === 'error' && !expected(text)) page.faults.push(`console: ${text}`);
+  });
+  page.on('request', (request) => {
+    const url = request.url();
+    if (!url.startsWith(daemon.url) && !/^(blob|data):/.test(url)) {
+      page.faults.push(`asked elsewhere: ${url}`);
+    }
+  });
+  page.open = async (hash) => {
+    await page.goto(`${daemon.url}/${hash}`);
+  };
+  return page;
+}
+
+export async function checkAccess(page, name) {
+  await page.evaluate(await fs.readFile(axe, 'utf8')); /* not by a script tag: the policy holds */
+  const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: { type: 'tag',
+    values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] } }));
+  const broken = found.violations.map((rule) => `${rule.id}: ${rule.help}\n    ${rule.nodes
+    .slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.failureSummary
+      ?.split('\n')[1] || ''}`).join('\n    ')}`);
+  assert(broken.length === 0, `${name}:\n  ${broken.join('\n  ')}`);
+}
+
+export async function shoot(page, name, options = {}) {
+  await fs.mkdir(ARTEFACTS, { recursive: true });
+  await page.screenshot({ path: path.join(ARTEFACTS, `${name}.png`), ...options });
+}
+
+/* Runs the tests whose name matches; `context` is handed to each. */
+export async function runAll(context, pattern) {
+  let passed = 0;
+  let failed = 0;
+  for (const { name, run } of tests) {
+    if (pattern && !pattern.test(name)) continue;
+    const pages = [];
+    const began = Date.now();
+    const page = async (options = {}) => {
+      const opened = await openPage(context.browser, options.daemon || context.daemon, options);
+      pages.push(opened);
+      return opened;
+    };
+    try {
+      await run({ ...context, page });
+      const faults = pages.flatMap((one) => one.faults);
+      assert(faults.length === 0, faults.join('\n'));
+      passed++;
+      console.log(`ok    ${name} (${Date.now() - began} ms)`);
+    } catch (error) {
+      failed++;
+      console.log(`FAIL  ${name}\n${String(error.stack || error).replace(/^/gm, '      ')}`);
+      for (const fault of pages.flatMap((one) => one.faults)) console.log(`      ${fault}`);
+      const file = `failed-${name.replace(/\W+/g, '-')}`;
+      await Promise.all(pages.map((one, i) => shoot(one, `${file}-${i}`).catch(() => {})));
+    }
+    const contexts = new Set(pages.map((one) => one.context()));
+    await Promise.all([...contexts].map((one) => one.close().catch(() => {})));
+  }
+  return { passed, failed };
+}

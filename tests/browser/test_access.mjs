@@ -1,0 +1,68 @@
+/* By keyboard alone, with reduced motion, at the narrowest; every view held to WCAG AA by axe. */
+import { until } from './daemon.mjs';
+import { assert, assertEqual, checkAccess, test } from './harness.mjs';
+import { VIEWS } from './views.mjs';
+
+test('a search by keyboard alone', async ({ page }) => {
+  const tab = await page();
+  await tab.open('');
+  await tab.locator('ul[aria-label=Items] .tile').first().waitFor();
+  await tab.keyboard.press('Tab');
+  assertEqual(await tab.evaluate(() => document.activeElement.textContent), 'Skip to the view');
+  await tab.keyboard.press('Enter');
+  assertEqual(await tab.evaluate(() => document.activeElement.id), 'view');
+  await tab.keyboard.press('Tab');
+  await tab.keyboard.type('a lion');
+  await tab.keyboard.press('Enter');
+  await tab.locator('ul[aria-label=Hits] .tile').first().waitFor();
+  for (let i = 0; i < 20; i++) {
+    await tab.keyboard.press('Tab');
+    if (await tab.evaluate(() => document.activeElement.matches('.tile .open'))) break;
+  }
+  const outline = await tab.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+  assertEqual(outline, 'solid', 'the focus must be seen');
+  await tab.keyboard.press('Enter');
+  await tab.getByText('Pictures near it').waitFor();
+  assertEqual(await tab.evaluate(() => document.activeElement.id), 'view');
+  await tab.goBack();
+  await tab.locator('ul[aria-label=Hits] .tile').first().waitFor();
+});
+
+test('menus open, choose and close by keys', async ({ page }) => {
+  const tab = await page();
+  await tab.open('#/search/stamps');
+  const summary = tab.locator('details.menu summary').first();
+  await summary.focus();
+  await tab.keyboard.press('Enter');
+  await tab.locator('.sheet').first().waitFor();
+  await tab.keyboard.press('Escape');
+  await until('it closes', 5, () => tab.evaluate(() => !document.querySelector('.menu[open]')));
+  assert(await summary.evaluate((node) => node === document.activeElement), 'focus is lost');
+});
+
+test('nothing moves where motion is unwanted', async ({ page }) => {
+  const tab = await page();
+  await tab.open('#/search/stamps?text=a+cat');
+  await tab.locator('ul[aria-label=Hits] .tile').first().waitFor();
+  assertEqual(await tab.evaluate(() => document.getAnimations().length), 0);
+});
+
+for (const dark of [false, true]) {
+  test(`every view passes axe, ${dark ? 'dark' : 'light'}`, async (context) => {
+    const tab = await context.page({ dark });
+    for (const view of VIEWS) {
+      await view.open(tab, context);
+      await checkAccess(tab, view.name);
+    }
+  });
+}
+
+test('nothing is wider than the window at 360 pixels', async (context) => {
+  const tab = await context.page({ width: 360, height: 740 });
+  for (const view of VIEWS) {
+    await view.open(tab, context);
+    const wide = await tab.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert(wide <= 0, `${view.name} is ${wide} pixels too wide`);
+    await checkAccess(tab, `${view.name} at 360`);
+  }
+});

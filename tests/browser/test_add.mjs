@@ -1,0 +1,103 @@
+/* Adding: a folder with sidecars and a bad file, a table, an empty server's demo data. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { Daemon, STAMPS, until } from './daemon.mjs';
+import { assert, assertEqual, test } from './harness.mjs';
+
+/* A folder of two classes, with what goes with pictures and what does not. */
+async function makeFolder(top) {
+  const folder = path.join(top, 'pictures');
+  const put = async (name, from) => {
+    const to = path.join(folder, name);
+    await fs.mkdir(path.dirname(to), { recursive: true });
+    if (from.source) await fs.copyFile(path.join(STAMPS, from.source), to);
+    else await fs.writeFile(to, from.text);
+  };
+  await put('birds/penguin.png', { source: 'animals/birds/penguin.png' });
+  await put('birds/penguin.txt', { source: 'animals/birds/penguin.txt' });
+  await put('birds/penguin.json', { text: '{"year": 2004, "label": "seabirds"}' });
+  await put('flowers/one.png', { source: 'plants/flowers/flower1.png' });
+  await put('flowers/one.txt', { text: 'A single flower.\n' });
+  await put('flowers/broken.png', { text: 'this is no picture' });
+  await put('flowers/empty.png', { text: '' });
+  await put('flowers/bad.png', { source: 'plants/flowers/flower1.png' });
+  await put('flowers/bad.json', { text: '{"year": ' });
+  await put('notes.pdf', { text: 'nothing' });
+  return folder;
+}
+
+test('a folder is looked at, added, and what fails is listed with its reason',
+  async ({ page, daemon }) => {
+    const folder = await makeFolder(daemon.folder);
+    const tab = await page();
+    await tab.open('#/add/stamps?new=1');
+    await tab.getByRole('textbox', { name: 'Name' }).fill('mine');
+    await tab.locator('[data-test=folder]').setInputFiles(folder);
+    await tab.locator('section[aria-label="What will be added"]').waitFor();
+    const bar = await tab.locator('.bar', { hasText: 'with a text' }).textContent();
+    assert(/3 items, 2 with a text/.test(bar) && /2 cannot be added/.test(bar)
+      && /1 other file left out/.test(bar), bar);
+    assert(await tab.getByText('the file is empty').count() === 1, 'no reason');
+    await tab.getByRole('button', { name: /^Add 3 items/ }).click();
+    await tab.getByRole('heading', { name: '2 items added, 3 failed' }).waitFor();
+    const rows = await tab.locator('.failures tbody tr').allTextContents();
+    assertEqual(rows.length, 3);
+    assert(rows.some((row) => /broken\.png.*(PNG|picture|decod|format)/i.test(row)), rows.join());
+    assertEqual(await tab.locator('.card .status.created').count(), 2);
+    const item = await daemon.ask('GET', '/v1/collections/mine/items/birds%2Fpenguin.png');
+    assertEqual(item.texts, ['A penguin.']);
+    assertEqual([item.label, item.metadata], ['seabirds', { topic: 'birds', year: 2004 }]);
+    const flower = await daemon.ask('GET', '/v1/collections/mine/items/flowers%2Fone.png');
+    assertEqual([flower.texts, flower.label], [['A single flower.'], 'flowers']);
+    await tab.getByRole('link', { name: 'See them' }).click();
+    await tab.locator('ul[aria-label=Items] .tile').nth(1).waitFor();
+  });
+
+test('a table with pictures beside it', async ({ page, daemon }) => {
+  const folder = path.join(daemon.folder, 'table');
+  await fs.mkdir(folder, { recursive: true });
+  await fs.copyFile(`${STAMPS}/food/fruit/apple.png`, path.join(folder, 'a.png')).catch(() =>
+    fs.copyFile(`${STAMPS}/plants/flowers/flower1.png`, path.join(folder, 'a.png')));
+  await fs.writeFile(path.join(folder, 'all.csv'), 'id,image,text,label,price\n'
+    + 'apple,a.png,"An apple, ""red""",fruit,1.5\nword,,Only words,,\nlost,b.png,Lost,,\n');
+  const tab = await page();
+  await tab.open('#/add/mine');
+  await tab.locator('[data-test=files]').setInputFiles(['a.png', 'all.csv'].map((name) =>
+    path.join(folder, name)));
+  await tab.getByText('there is no picture b.png among the files').waitFor();
+  await tab.getByRole('button', { name: /^Add 2 items/ }).click();
+  await tab.getByRole('heading', { name: '2 items added, 1 failed' }).waitFor();
+  const item = await daemon.ask('GET', '/v1/collections/mine/items/apple');
+  assertEqual([item.texts, item.label, item.metadata],
+    [['An apple, "red"'], 'fruit', { price: 1.5 }]);
+  await tab.open('#/item/mine/word');
+  await tab.getByText('This item has no picture.').waitFor();
+});
+
+test('a drop that holds nothing of use says so', async ({ page }) => {
+  const tab = await page();
+  await tab.open('#/add/stamps');
+  await tab.locator('[data-test=files]').setInputFiles({ name: 'a.pdf', mimeType: 'application/pdf',
+    buffer: Buffer.from('x') });
+  await tab.getByText('There is no picture and no table among these files.').waitFor();
+});
+
+test('an empty server says what to do, and the demo data are one click away', async ({ page }) => {
+  const folder = '/usr/share/tuxpaint/stamps/food';
+  const daemon = await new Daemon('--demo', folder).start();
+  try {
+    const tab = await page({ daemon });
+    await tab.open('');
+    await tab.getByRole('heading', { name: /Search pictures by words/ }).waitFor();
+    await tab.getByRole('button', { name: /Try it with Tux Paint/ }).click();
+    await tab.getByRole('heading', { name: /items added/ }).waitFor({ timeout: 30000 });
+    const { counts } = await daemon.ask('GET', '/v1/collections/stamps');
+    assert(counts.images > 80 && counts.labelled > 80, JSON.stringify(counts));
+    await tab.getByRole('link', { name: 'See them' }).click();
+    await until('pictures', 10, () => tab.locator('ul[aria-label=Items] img').first()
+      .evaluate((img) => img.naturalWidth > 0));
+    assertEqual(await tab.getByRole('combobox', { name: 'Collection' }).inputValue(), 'stamps');
+  } finally {
+    await daemon.remove();
+  }
+});

@@ -1,0 +1,63 @@
+/* An item's page: what it says, its neighbours, editing, deleting and taking that back. */
+import { until } from './daemon.mjs';
+import { assert, assertEqual, test } from './harness.mjs';
+
+const ID = 'animals/birds/penguin.png';
+const AT = `#/item/stamps/${encodeURIComponent(ID)}`;
+const path = `/v1/collections/stamps/items/${encodeURIComponent(ID)}`;
+
+test('an item shows all it says and what lies near', async ({ page }) => {
+  const tab = await page();
+  await tab.open(AT);
+  await tab.getByRole('heading', { level: 1, name: 'A penguin.' }).waitFor();
+  assert(await tab.locator('.facts').getByText('animals/birds', { exact: true }).count() > 0,
+    'no label');
+  for (const title of ['Pictures near it', 'Texts near it']) {
+    const strip = tab.locator('section.strip', { hasText: title });
+    await strip.locator('.tile').first().waitFor();
+    assertEqual(await strip.locator('.tile').count(), 12, title);
+    assertEqual(await strip.locator(`a[href="${AT}"]`).count(), 0, 'it is no neighbour of itself');
+  }
+  await tab.locator('.facts').getByRole('link', { name: 'animals', exact: true }).click();
+  await until('the topic', 5, () => tab.url().includes('f.metadata.topic=animals'));
+});
+
+test('texts, label and metadata are edited', async ({ page, daemon }) => {
+  const before = await daemon.ask('GET', path);
+  const tab = await page();
+  await tab.open(AT);
+  await tab.getByRole('button', { name: 'Edit' }).click();
+  await tab.getByRole('textbox', { name: 'Text 1' }).fill('A proud penguin.');
+  await tab.getByRole('button', { name: 'Another text' }).click();
+  await tab.getByRole('textbox', { name: 'Text 2' }).fill('It stands.');
+  await tab.getByRole('textbox', { name: 'Label' }).fill('');
+  await tab.getByRole('button', { name: 'Another field' }).click();
+  await tab.getByRole('textbox', { name: 'Name', exact: true }).last().fill('year');
+  await tab.getByRole('textbox', { name: 'Value of year' }).fill('2004');
+  await tab.getByRole('button', { name: 'Save' }).click();
+  await tab.getByRole('heading', { level: 1, name: 'A proud penguin.' }).waitFor();
+  const after = await daemon.ask('GET', path);
+  assertEqual(after.texts, ['A proud penguin.', 'It stands.']);
+  assertEqual(after.label, null);
+  assertEqual(after.metadata, { topic: 'animals', year: 2004 });
+  await daemon.ask('PATCH', path, { texts: before.texts, label: before.label,
+    metadata: { year: null } });
+});
+
+test('what was deleted can be taken back', async ({ page, daemon }) => {
+  const before = await daemon.ask('GET', path);
+  const tab = await page();
+  await tab.open(AT);
+  await tab.getByRole('button', { name: 'Delete' }).click();
+  await tab.getByText(`${ID} was deleted.`).waitFor();
+  await until('it is gone', 5, async () => (await fetch(daemon.url + path)).status === 404);
+  const other = await page();
+  await other.open(AT);
+  await other.getByText('There is no such thing here').waitFor();
+  await tab.getByRole('button', { name: 'Undo' }).click();
+  await tab.getByRole('heading', { level: 1, name: 'A penguin.' }).waitFor();
+  const after = await daemon.ask('GET', path);
+  for (const member of ['image', 'texts', 'label', 'metadata']) {
+    assertEqual(after[member], before[member], member);
+  }
+});
