@@ -19,8 +19,7 @@ let browser = null;
 let result = { passed: 0, failed: 1 };
 try {
   await loadStamps(daemon);
-  const quick = { seed: 1, params: { epochs: 12 } };
-  const models = [await daemon.train('stamps', { method: 'acmr', activate: 'always', ...quick }),
+  const models = [await daemon.train('stamps', { method: 'acmr', activate: 'always', seed: 1 }),
     await daemon.train('stamps', { method: 'linear', activate: 'never' })];
   browser = await openBrowser();
   console.log(`ready after ${((Date.now() - began) / 1000).toFixed(1)} s`);

@@ -1,6 +1,6 @@
 /* Training: cards, the form, live curves, cancelling, several runs in one picture, two tabs. */
 import { until } from './daemon.mjs';
-import { assert, assertEqual, test } from './harness.mjs';
+import { assert, assertEqual, checkAccess, shoot, test } from './harness.mjs';
 
 test('the form is made from the table of parameters', async ({ page, daemon }) => {
   const { methods } = await daemon.ask('GET', '/v1/methods');
@@ -36,6 +36,8 @@ test('a training is begun, watched and cancelled; runs lie over each other',
     await until('the time left', 20, async () => / left/.test(await run.textContent()));
     const chart = tab.locator('.chart');
     await until('a curve', 20, async () => /step \d{1,}/.test(await chart.getAttribute('aria-label')));
+    await checkAccess(tab, 'a training');
+    await shoot(tab, 'training-1280-light');
     const first = await chart.getAttribute('aria-label');
     await until('the curve grows', 20, async () => await chart.getAttribute('aria-label') !== first);
     await other.open('#/train/stamps');

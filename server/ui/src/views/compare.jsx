@@ -18,6 +18,7 @@ import { changed } from './search.jsx';
 
 const METRICS = [['map_all', 'MAP'], ['map_50', 'MAP@50'], ['r_1', 'R@1'], ['r_5', 'R@5'],
   ['r_10', 'R@10'], ['median_rank', 'median rank']];
+const COMPOSED = 'Picture and words → picture';
 const DIRECTIONS = [['image_to_text', 'Picture → text'], ['text_to_image', 'Text → picture']];
 const QUERIES = 24;
 
@@ -43,7 +44,7 @@ function useModels(collection) {
 
 /* The newest comparison that holds all of these models. */
 const latestOf = (compared, ids) => compared.find((job) => {
-  const there = new Set((job.result?.models || []).map((one) => one.id));
+  const there = new Set((job.result?.table || []).map((one) => one.id));
   return ids.every((id) => there.has(id));
 })?.result || null;
 
@@ -108,26 +109,34 @@ function Actions({ collection, model, reload }) {
 }
 
 const mostOf = (models, metric) => Math.max(1e-9, ...models.flatMap((model) =>
-  DIRECTIONS.map(([name]) => model.report?.[name]?.[metric]?.high || 0))) * 1.05;
+  ['image_to_text', 'text_to_image', 'composed'].map((name) =>
+    model.report?.[name]?.[metric]?.high || 0))) * 1.05;
 
 function Row({ collection, model, data, metric, most, result, picked, pick, reload }) {
-  const compared = result?.models.find((one) => one.id === model.id);
+  const compared = result?.table.find((one) => one.id === model.id);
   const figures = compared || model.report || {};
   const digits = metric === 'median_rank' ? 0 : 3;
+  const composed = figures.image_to_text ? null : model.report?.composed;
   return (
     <tr class={model.active ? 'is-active' : ''}>
-      <td class="pickcell"><input type="checkbox" checked={picked} disabled={!model.report}
+      <td class="pickcell"><input type="checkbox" checked={picked} disabled={!model.report?.image_to_text}
         aria-label={`Choose ${model.id}`} onChange={pick} /></td>
       <th scope="row"><span>{model.id}</span> <code>{model.method}</code>
         {figures.similarity && <small class="quiet"> by {figures.similarity}</small>}
         <small class="quiet when">{time(model.created_at)}</small></th>
-      {DIRECTIONS.map(([name, title]) => (
-        <td key={name} data-title={title}>
+      {composed ? <td colSpan={2} data-title={COMPOSED} class="figure">
+        <small class="quiet">{COMPOSED}</small>
+        <Interval of={composed[metric]} most={most} digits={digits}
+          chance={composed.chance?.[metric]?.value ?? composed.chance?.[metric]}
+          label={`${model.id}, ${COMPOSED}`} />
+      </td> : DIRECTIONS.map(([name, title]) => (
+        <td key={name} data-title={title} class="figure">
           <Interval of={figures[name]?.[metric]} most={most} digits={digits}
             chance={model.report?.chance?.[name]?.[metric]?.value}
             label={`${model.id}, ${title}`} />
         </td>))}
-      <td data-title="Difference"><Mark row={compared} best={result?.best} /></td>
+      <td data-title="Difference" class={compared ? '' : 'empty'}>
+        <Mark row={compared} best={result?.best} /></td>
       <td data-title="Trained in" class="number">
         {duration(compared?.training_s ?? data.seconds[model.id])}</td>
       <td class="last"><Actions collection={collection} model={model} reload={reload} /></td>
@@ -150,19 +159,21 @@ function Side({ name, value, best }) {
 function Query({ collection, row, models, texts }) {
   const fromImage = row.direction === 'image_to_text';
   const [a, b] = models;
+  const best = Math.max(...row.values);
   const to = href('search', collection, { id: row.id, side: fromImage ? 'image' : 'text',
     target: fromImage ? 'text' : 'image', model: a, with: b });
   return (
     <li class="apart">
-      <a href={to} aria-label={`Both models on ${row.id}`}>
+      <a href={to}>
         {fromImage
           ? <span class="pic"><Thumb collection={collection} id={row.id} wide="10rem" /></span>
           : <span class="pic words"><span>{texts?.[row.id] || row.id}</span></span>}
+        <span class="hidden">Both models on {row.id}</span>
       </a>
       <div>
         <small class="quiet">{fromImage ? 'picture → text' : 'text → picture'}</small>
-        {models.map((id) => <Side key={id} name={id} value={row[id]}
-          best={row[id] === Math.max(row[a], row[b])} />)}
+        {models.map((id, i) => <Side key={id} name={id} value={row.values[i]}
+          best={row.values[i] === best} />)}
       </div>
     </li>
   );
@@ -254,7 +265,7 @@ export function Compare({ route, collection, collections }) {
       </Face>
     );
   }
-  const ids = trained.map((model) => model.id);
+  const ids = trained.filter((model) => model.report.image_to_text).map((model) => model.id);
   const result = latestOf(compared, ids);
   const byLabel = trained.some((model) => model.report.image_to_text?.map_all?.value !== null);
   const shown = metric || (byLabel ? 'map_all' : 'r_10');
@@ -292,7 +303,7 @@ export function Compare({ route, collection, collections }) {
             </label>))}
         </div>
         <p class="row">
-          {trained.length > 1 && <Significance collection={collection} ids={ids} result={result}
+          {ids.length > 1 && <Significance collection={collection} ids={ids} result={result}
             done={reload} />}
           <button type="button" class="quiet" onClick={rollBack}><Icon name="undo" /> Roll back
           </button>
@@ -321,7 +332,7 @@ export function Compare({ route, collection, collections }) {
       <p class="quiet note">
         Held-out pairs that no training saw, with 95 % intervals; the upright line is chance.
         {result && ' ▼ marks a difference to the best that is more than luck, ≈ one that may be.'}
-        {trained.length > 1 && ' Choose two models to see the queries on which they differ.'}
+        {ids.length > 1 && ' Choose two models to see the queries on which they differ.'}
         {trained[0].report.split && ` ${count(trained[0].report.split.test)} pairs were held out.`}
       </p>
       {picked.length === 2 && ids.includes(picked[0]) && ids.includes(picked[1])

@@ -9,7 +9,7 @@ import { Icon } from '../parts/icons.jsx';
 import { Tile, Thumb } from '../parts/tile.jsx';
 import { toast } from '../parts/toast.jsx';
 import { go, href } from '../router.js';
-import { useLoad, useTitle } from '../use.js';
+import { useAbilities, useLoad, useTitle } from '../use.js';
 import { ItemForm } from './itemform.jsx';
 
 const NEIGHBOURS = 12;
@@ -123,12 +123,6 @@ function Drawn({ image, alt }) {
   const [url] = useState(() => URL.createObjectURL(new Blob(
     [Uint8Array.from(atob(image.base64), (c) => c.charCodeAt(0))], { type: image.type })));
   return <img src={url} alt={alt} width="96" height="96" />;
-}
-
-/* What the methods of this server can do, by name. */
-export function useAbilities() {
-  const methods = useLoad('methods', (signal) => get('/v1/methods', { signal }));
-  return Object.fromEntries((methods.data?.methods || []).map((one) => [one.name, one.can]));
 }
 
 /* ---- the page ---- */

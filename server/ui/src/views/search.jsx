@@ -10,7 +10,7 @@ import { QueryBox } from '../parts/querybox.jsx';
 import { Tile } from '../parts/tile.jsx';
 import { filterText, isComposed, isEmpty, pictureBytes, queryBody, readQuery } from '../query.js';
 import { go, href, takeScroll } from '../router.js';
-import { useLoad, useTitle } from '../use.js';
+import { useAbilities, useLoad, useTitle } from '../use.js';
 
 const PAGE = 30;
 
@@ -116,7 +116,8 @@ function NoModel({ collection, query, params, error }) {
   return (
     <Face icon="train" title={isComposed(query)
       ? 'No model here can put a picture and words together' : 'No model reaches that far yet'}>
-      <p>{error.message}</p>
+      <p>{isComposed(query) ? 'A method that can compose learns it from triples: a picture, words, '
+        + 'and the picture that they lead to.' : error.message}</p>
       <p class="row">
         <a class="button" href={href('train', collection)}>Train a model</a>
         {isComposed(query) && (
@@ -253,6 +254,12 @@ function Models({ models, query, set }) {
 
 /* ---- the view ---- */
 
+/* Of a picture and words: the active model if it can, else the newest that can. */
+function composing(models, abilities) {
+  const able = models.filter((model) => abilities[model.method]?.includes('compose'));
+  return able.some((model) => model.active) ? '' : able.at(-1)?.id || '';
+}
+
 function useModels(collection) {
   const list = useLoad(`models ${collection}`, (signal) =>
     getAll(collectionPath(collection, '/models'), 'models', { signal, most: 200 }));
@@ -263,6 +270,8 @@ export function Search({ route, collection, collections }) {
   const { params } = route;
   const query = useMemo(() => readQuery(params), [params]);
   const models = useModels(collection);
+  const abilities = useAbilities();
+  const model = query.model || (isComposed(query) ? composing(models, abilities) : '');
   const methods = Object.fromEntries(models.map((model) => [model.id, model.method]));
   const set = (changes, options) =>
     go(href('search', collection, changed(params, changes)), options);
@@ -283,14 +292,14 @@ export function Search({ route, collection, collections }) {
           total={info?.counts.items} />
         : query.second
           ? <div class="sides">
-            {[query.model, query.second].map((model, i) => (
-              <section key={i} aria-label={`Model ${model || 'active'}`}>
-                <Results collection={collection} query={query} params={params} model={model}
+            {[model, query.second].map((one, i) => (
+              <section key={i} aria-label={`Model ${one || 'active'}`}>
+                <Results collection={collection} query={query} params={params} model={one}
                   methods={methods} />
               </section>))}
           </div>
           : <section aria-label="Results">
-            <Results collection={collection} query={query} params={params} model={query.model}
+            <Results collection={collection} query={query} params={params} model={model}
               methods={methods} />
           </section>}
     </>

@@ -38,6 +38,9 @@ function needsOf(method, counts) {
   ];
 }
 
+const firstAuthor = (authors) => (authors.includes(',')
+  ? `${authors.split(',')[0]} et al.` : authors);
+
 function Card({ method, counts, checked, choose }) {
   const needs = needsOf(method, counts);
   const lacking = needs.some((need) => need.have === 0);
@@ -48,7 +51,7 @@ function Card({ method, counts, checked, choose }) {
       <b>{method.title}</b>
       <code>{method.name}</code>
       {method.about && <p>{method.about}</p>}
-      {method.paper && <small class="quiet">{method.paper.authors.split(',')[0]} et al.,{' '}
+      {method.paper && <small class="quiet paper">{firstAuthor(method.paper.authors)},{' '}
         {method.paper.venue} {method.paper.year}</small>}
       <ul class="needs">
         {needs.map((need) => (
@@ -92,6 +95,7 @@ function Start({ collection, method, started }) {
   };
   return (
     <form class="start" onSubmit={start} aria-label={`Train ${method.title}`}>
+      <h2>{method.title}</h2>
       {method.params.length > 0 && (
         <details open={isAuto}>
           <summary>{isAuto ? 'Time' : plural(method.params.length, 'parameter')}
@@ -152,7 +156,30 @@ function Run({ job, n, shown, toggle, cancel }) {
         <progress value={job.progress} max={1} aria-label={`${job.id}: ${percent(job.progress)}`} />
         <button type="button" class="quiet" onClick={cancel}>Cancel</button>
       </>}
+      <Tried result={job.result} />
     </li>
+  );
+}
+
+/* What `auto` tried, the best first, and what it left out. */
+function Tried({ result }) {
+  if (!result?.table) return null;
+  return (
+    <details class="tried">
+      <summary>{plural(result.table.length, 'model')} tried</summary>
+      <table class="plain">
+        <thead><tr><th scope="col">method</th><th scope="col" class="number">mean, held out</th>
+          <th scope="col" class="number">cross-validated</th><th scope="col" class="number">took
+          </th></tr></thead>
+        <tbody>{result.table.map((row) => (
+          <tr key={row.id}><th scope="row">{row.method} <small class="quiet">{row.id}</small></th>
+            <td class="number" data-title="mean">{figure(row.mean?.value)}</td>
+            <td class="number" data-title="cross-validated">{figure(row.cross_validated)}</td>
+            <td class="number" data-title="took">{duration(row.training_s)}</td></tr>))}</tbody>
+      </table>
+      {result.left_out?.length > 0 && <p class="quiet">Left out: {result.left_out
+        .map((one) => `${one.method} (${one.reason})`).join(', ')}.</p>}
+    </details>
   );
 }
 
@@ -251,7 +278,8 @@ export function Train({ collection, collections }) {
   const { counts } = info.data;
   const fits = (one) => needsOf(one, counts).every((need) => need.have > 0);
   const method = list.find((one) => one.name === name)
-    || methods.data.methods.findLast((one) => one.paper && fits(one)) || list[0];
+    || list.find((one) => one.paper && one.needs.length > 0 && fits(one))
+    || list.find((one) => fits(one)) || list[0];
   if (counts.items === 0) {
     return (
       <Face icon="train" title="There is nothing to learn from yet">
@@ -269,12 +297,12 @@ export function Train({ collection, collections }) {
           {list.map((one) => <Card key={one.name} method={one} counts={counts}
             checked={one === method} choose={() => setName(one.name)} />)}
         </fieldset>
+      </div>
+      <section aria-label="Runs">
         <Start key={method.name} collection={collection} method={method} started={(job) => {
           toast(`${job.id} has begun.`);
           jobs.reload();
         }} />
-      </div>
-      <section aria-label="Runs">
         <h2>Runs</h2>
         <ErrorLine error={jobs.error} retry={jobs.reload} />
         {jobs.data ? <Runs collection={collection} jobs={jobs.data} reload={jobs.reload}
