@@ -35,11 +35,12 @@ test('a training is begun, watched and cancelled; runs lie over each other',
     await until('a stage', 20, async () => /epoch \d+ of 3000/.test(await run.textContent()));
     await until('the time left', 20, async () => / left/.test(await run.textContent()));
     const chart = tab.locator('.chart');
-    await until('a curve', 20, async () => /step \d{1,}/.test(await chart.getAttribute('aria-label')));
+    const told = () => chart.getAttribute('aria-label');
+    await until('a curve', 20, async () => /step \d/.test(await told()));
     await checkAccess(tab, 'a training');
     await shoot(tab, 'training-1280-light');
-    const first = await chart.getAttribute('aria-label');
-    await until('the curve grows', 20, async () => await chart.getAttribute('aria-label') !== first);
+    const first = await told();
+    await until('the curve grows', 20, async () => await told() !== first);
     await other.open('#/train/stamps');
     await other.locator('.run.running').waitFor();
     const id = (await run.locator('b').textContent()).trim();
@@ -50,7 +51,7 @@ test('a training is begun, watched and cancelled; runs lie over each other',
     assertEqual((await daemon.ask('GET', `/v1/jobs/${id}`)).state, 'cancelled');
     await tab.getByRole('checkbox', { name: 'Curve of j_1' }).check();
     await tab.getByRole('checkbox', { name: `Curve of ${id}` }).check();
-    const label = await chart.getAttribute('aria-label');
+    const label = await told();
     assert(label.includes('j_1') && label.includes(id), label);
   });
 

@@ -16,7 +16,9 @@ const POLL_MS = 5000;
 /* ---- the server in figures ---- */
 
 function Stat({ name, children, note }) {
-  return <div class="stat"><dt>{name}</dt><dd>{children}</dd>{note && <small>{note}</small>}</div>;
+  return (
+    <div class="stat"><dt>{name}</dt><dd><b>{children}</b>{note && <small>{note}</small>}</dd></div>
+  );
 }
 
 function Server({ info, metrics }) {
