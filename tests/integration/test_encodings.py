@@ -1,5 +1,6 @@
-"""What encoding costs and when: encodings are kept by content, over collections, restarts and kills;
-queries' own are kept in memory; a stop does not wait for all that was sent.
+"""Encodings are kept by content, over collections, restarts and kills; those of queries in memory.
+
+A stop does not wait for all that was sent, and both pretrained encoders fit into little memory.
 """
 import base64
 import http.client
