@@ -9,6 +9,7 @@
 
 #define CLIP_MAX 6.0f
 #define LANES IST_CONV_LANES
+#define LINE 64 /* bytes of the cache */
 #define INLINE static inline __attribute__((always_inline))
 
 #if defined(__AVX512F__)
@@ -60,7 +61,9 @@ INLINE vec clipped(vec x)
 #define EACH_PLACE _Pragma("GCC unroll 8") for (int i = 0; i < n; i++)
 #define EACH_VECTOR _Pragma("GCC unroll 3") for (int v = 0; v < vectors; v++)
 
-INLINE void product(const struct ist_conv_product *p, const int n, const int vectors)
+/* `fetch` goes on by `line` bytes for every input. */
+INLINE void product(const struct ist_conv_product *p, const char *fetch, size_t line, const int n,
+		    const int vectors)
 {
 	vec sum[IST_CONV_PLACES][IST_CONV_VECTORS];
 	const size_t step = p->step, to_step = p->to_step, run = p->run;
@@ -75,6 +78,8 @@ INLINE void product(const struct ist_conv_product *p, const int n, const int vec
 	}
 	for (size_t r = 0; r < p->n_runs; r++, from += p->run_step) {
 		for (size_t k = 0; k < run; k++, w += vectors) {
+			__builtin_prefetch(fetch, 0, 2);
+			fetch += line;
 			EACH_PLACE EACH_VECTOR sum[i][v] += w[v] * from[(size_t)i * step + k];
 		}
 	}
@@ -84,17 +89,19 @@ INLINE void product(const struct ist_conv_product *p, const int n, const int vec
 	EACH_PLACE EACH_VECTOR at_mutable(to + (size_t)i * to_step)[v] = sum[i][v];
 }
 
-typedef void (*product_tile)(const struct ist_conv_product *p);
+typedef void (*product_tile)(const struct ist_conv_product *p, const char *fetch, size_t line);
 
 #define TILE(n, vectors)                                                                           \
-	static void tile_##n##x##vectors(const struct ist_conv_product *p)                         \
+	static void tile_##n##x##vectors(const struct ist_conv_product *p, const char *fetch,      \
+					 size_t line)                                              \
 	{                                                                                          \
-		product(p, n, vectors);                                                            \
+		product(p, fetch, line, n, vectors);                                               \
 	}
 #define TILES(n) TILE(n, 1) TILE(n, 2) TILE(n, 3)
 TILES(1)
 TILES(2)
-TILES(3) TILES(4) TILES(5) TILES(6) TILES(7) TILES(8)
+TILES(3)
+TILES(4) TILES(5) TILES(6) TILES(7) TILES(8)
 
 #define ROW(n)                                                                                     \
 	{                                                                                          \
@@ -107,12 +114,21 @@ TILES(3) TILES(4) TILES(5) TILES(6) TILES(7) TILES(8)
 void ist_conv_product(const struct ist_conv_product *p, size_t n, unsigned vectors)
 {
 	struct ist_conv_product tile = *p;
+	size_t inputs = p->n_runs * p->run;
 
 	for (size_t left = n; left > 0;) {
 		size_t n_tiles = (left + IST_CONV_PLACES - 1) / IST_CONV_PLACES;
 		size_t places = (left + n_tiles - 1) / n_tiles;
 
-		tiles[places - 1][vectors - 1](&tile);
+		bool feed = p->feed != NULL && p->feed->lines >= inputs;
+
+		tiles[places - 1][vectors - 1](
+		    &tile, feed ? p->feed->at : (const char *)(const void *)p->weights,
+		    feed ? LINE : 0);
+		if (feed) {
+			p->feed->at += inputs * LINE;
+			p->feed->lines -= inputs;
+		}
 		tile.from += places * p->step;
 		tile.to += places * p->to_step;
 		left -= places;
@@ -174,6 +190,12 @@ void ist_conv_depthwise(const struct ist_conv_depthwise *d, size_t n, unsigned k
 }
 
 /* ---- the rest ---- */
+
+void ist_conv_bytes(const uint8_t *from, size_t n, float *to)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = ((float)from[i] - 127.5f) / 127.5f;
+}
 
 void ist_conv_start(const float *bias, const float *from, size_t n, size_t vectors, float *to)
 {

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define IST_CONV_LANES 16
 #define IST_CONV_PLACES 8  /* of a tile at most */
@@ -15,6 +16,13 @@
 
 /* Whether this CPU and this build have them. */
 bool ist_conv_kernels_usable(void);
+
+/* What is computed with next, asked into the second-level cache a line at a time while products
+ * run: weights are read once a picture, and memory would be waited for at every chunk. */
+struct ist_conv_feed {
+	const char *at;
+	size_t lines; /* that are left */
+};
 
 /*
  * Products: `n` places by `vectors` vectors of outputs. A place's inputs are n_runs runs of `run`
@@ -29,6 +37,7 @@ struct ist_conv_product {
 	bool clip;	      /* to 0..6 */
 	float *to;
 	size_t to_step;
+	struct ist_conv_feed *feed; /* NULL: none */
 };
 void ist_conv_product(const struct ist_conv_product *p, size_t n, unsigned vectors);
 
@@ -44,6 +53,8 @@ struct ist_conv_depthwise {
 void ist_conv_depthwise(const struct ist_conv_depthwise *d, size_t n, unsigned kernel,
 			unsigned stride);
 
+/* n bytes to -1..1 */
+void ist_conv_bytes(const uint8_t *from, size_t n, float *to);
 /* to = bias, or bias + from: n places of `vectors` vectors; both are packed. */
 void ist_conv_start(const float *bias, const float *from, size_t n, size_t vectors, float *to);
 /* to += from: n vectors */
