@@ -10,8 +10,9 @@ const BUILD = path.resolve(process.env.ISTHMUS_BUILD);
 export const STAMPS = '/usr/share/tuxpaint/stamps';
 const run = promisify(execFile);
 
+/* Six times the seconds: a machine may be busy, and one that is not loses nothing by it. */
 export async function until(what, seconds, condition) {
-  const end = Date.now() + seconds * 1000;
+  const end = Date.now() + seconds * 6000;
   for (;;) {
     const value = await condition();
     if (value) return value;

@@ -12,7 +12,7 @@ const axe = require.resolve('axe-core/axe.min.js');
 
 export const ARTEFACTS = path.resolve(process.env.ISTHMUS_ARTEFACTS
   || path.join(process.env.ISTHMUS_BUILD, 'browser-artefacts'));
-const TIMEOUT_MS = 15000;
+const TIMEOUT_MS = 30000; /* machines may be busy */
 
 const tests = [];
 export const test = (name, run) => tests.push({ name, run });

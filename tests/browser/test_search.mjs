@@ -49,7 +49,7 @@ test('Back goes to the search before, where it was scrolled to', async ({ page }
   assert(tab.url().includes('#/item/'), tab.url());
   await tab.goBack();
   await firstHits(tab);
-  await until('the scroll', 5, () => tab.evaluate(() => Math.abs(scrollY - 900) < 3));
+  await until('the scroll', 5, () => tab.evaluate(() => Math.abs(scrollY - 900) < 10));
   await tab.goForward();
   await tab.getByText('Pictures near it').waitFor();
 });

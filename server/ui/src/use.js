@@ -3,12 +3,29 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { epoch, get } from './api.js';
 import { useValue } from './observable.js';
 
+const KEPT = 100;
+const kept = new Map(); /* key -> what was loaded last, shown until it is read again */
+
+function keep(key, data) {
+  kept.delete(key);
+  kept.set(key, data);
+  if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+}
+
+/* What was known while something new is asked; an answer that it is gone ends that. */
+const failed = (key, error) => (old) => {
+  if (error.status === 404) kept.delete(key);
+  return { key, data: error.status === 404 ? null : old.data, error, loading: false };
+};
+
 /*
  * What `load(signal)` gives, read again when `key` changes, when the server is back, and on
- * reload(). The old data stay while the new come, so that nothing jumps; `key` null loads nothing.
+ * reload(). What was there before stays while the new comes, so that nothing jumps; `key` null
+ * loads nothing.
  */
 export function useLoad(key, load) {
-  const [state, setState] = useState({ key: undefined, data: null, error: null, loading: true });
+  const [state, setState] = useState(() => ({ key, data: kept.get(key) ?? null, error: null,
+    loading: true }));
   const [round, setRound] = useState(0);
   const era = useValue(epoch);
   const latest = useRef(load);
@@ -19,18 +36,18 @@ export function useLoad(key, load) {
       return undefined;
     }
     const abort = new AbortController();
-    setState((old) => ({ key, data: old.key === key ? old.data : null, error: null,
-      loading: true }));
-    latest.current(abort.signal).then(
-      (data) => !abort.signal.aborted && setState({ key, data, error: null, loading: false }),
-      (error) => !abort.signal.aborted && setState((old) => ({ key, data: old.data, error,
-        loading: false })),
-    );
+    setState((old) => ({ key, data: old.key === key ? old.data : kept.get(key) ?? null,
+      error: null, loading: true }));
+    latest.current(abort.signal).then((data) => {
+      if (abort.signal.aborted) return;
+      keep(key, data);
+      setState({ key, data, error: null, loading: false });
+    }, (error) => !abort.signal.aborted && setState(failed(key, error)));
     return () => abort.abort();
   }, [key, round, era]);
   const reload = useCallback(() => setRound((n) => n + 1), []);
   const current = state.key === key;
-  return { data: current ? state.data : null, error: current ? state.error : null,
+  return { data: current ? state.data : kept.get(key) ?? null, error: current ? state.error : null,
     loading: key !== null && (!current || state.loading), reload };
 }
 

@@ -119,8 +119,8 @@ function Row({ collection, model, data, metric, most, result, picked, pick, relo
   const composed = figures.image_to_text ? null : model.report?.composed;
   return (
     <tr class={model.active ? 'is-active' : ''}>
-      <td class="pickcell"><input type="checkbox" checked={picked} disabled={!model.report?.image_to_text}
-        aria-label={`Choose ${model.id}`} onChange={pick} /></td>
+      <td class="pickcell"><input type="checkbox" checked={picked} onChange={pick}
+        disabled={!model.report?.image_to_text} aria-label={`Choose ${model.id}`} /></td>
       <th scope="row"><span>{model.id}</span> <code>{model.method}</code>
         {figures.similarity && <small class="quiet"> by {figures.similarity}</small>}
         <small class="quiet when">{time(model.created_at)}</small></th>
