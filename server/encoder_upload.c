@@ -56,7 +56,7 @@ static enum ist_code broken(struct upload *u, struct ist_err *err)
 		*err = u->read_err;
 		return err->code;
 	}
-	return ist_fail(err, IST_BAD_REQUEST, "the tar is broken: %s",
+	return ist_fail(err, IST_INVALID, "the tar is broken: %s",
 			archive_error_string(u->archive));
 }
 

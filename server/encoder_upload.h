@@ -21,7 +21,7 @@ struct ist_upload_source {
 
 /*
  * Installs it as `name` (one that files may have), durably. *ret_created is false where the same
- * encoder stood there before. IST_BAD_REQUEST: no tar; IST_BODY_TOO_LARGE; IST_INVALID: this is no
+ * encoder stood there before. IST_BODY_TOO_LARGE; IST_INVALID: this is no tar or no
  * encoder, with the file, member or tensor that is wrong; IST_CONFLICT: another one has the name.
  */
 IST_CHECKED enum ist_code ist_encoder_upload(struct ist_encoders *encoders, const char *name,

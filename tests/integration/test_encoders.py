@@ -205,7 +205,7 @@ def test_what_is_no_tar(small):
     whole = tar(folder())
     for body in (b"x" * 10000, whole[:len(whole) // 2]):
         reply = upload(small, "wrong", body)
-        assert (reply.status, reply.code) == (400, "bad_request")
+        assert (reply.status, reply.code) == (422, "invalid") and "tar" in reply.json["detail"]
     assert small.put("/v1/encoders/wrong", whole).status == 415
     assert small.put("/v1/encoders/wrong", whole, kind="application/zip").status == 415
     for name in ("external", "%2e%2e", "a%2fb", "a%20b", "x" * 65):
