@@ -9,7 +9,11 @@
 
 static const char *const activations[] = {"always", "never", "if_better", NULL};
 
+static const char *const repeated[] = {"method", "params", "seed"};
+
 static const struct ist_opt opts[] = {
+    {"like", IST_OPT_TEXT, 0, "MODEL",
+     .help = "repeat the training of a model: its method, parameters, split and seed"},
     {"method", IST_OPT_TEXT, 'm', "NAME", .help = "what to train (acmr); see isthmus methods"},
     {"param", IST_OPT_TEXT, 'p', "NAME=VALUE", .many = true,
      .help = "a parameter of the method; see isthmus methods NAME"},
@@ -63,6 +67,34 @@ static enum ist_code make_request(const struct ist_args *args, json_t *body, str
 	return IST_OK;
 }
 
+/* The request that would make a model again: its method, parameters, split and seed. */
+static enum ist_code like_request(struct ist_cli *cli, const struct ist_args *args, json_t *body,
+				  struct ist_err *err)
+{
+	const char *activate = ist_args_text(args, "activate"), *id = ist_args_text(args, "like");
+	ist_autofree char *path =
+	    ist_http_path("collections/%s/models/%s", ist_args_word(args, 0), id);
+	const json_t *split;
+	json_t *model;
+
+	if (ist_args_text(args, "method") != NULL || ist_args_text(args, "split") != NULL ||
+	    ist_args_text(args, "param") != NULL || ist_args_text(args, "seed") != NULL)
+		return ist_usage(err, "--like repeats all of them: leave out --method, --param, "
+				      "--split and --seed");
+	if (ist_http_get(&cli->http, path, &model, err) != IST_OK)
+		return err->code;
+	split = json_object_get(json_object_get(json_object_get(model, "report"), "split"),
+				"definition");
+	for (size_t i = 0; i < IST_COUNT(repeated); i++)
+		json_object_set(body, repeated[i], json_object_get(model, repeated[i]));
+	if (activate != NULL)
+		json_object_set_new(body, "activate", json_string(activate));
+	if (split != NULL)
+		json_object_set(body, "split", (json_t *)split);
+	json_decref(model);
+	return split != NULL ? IST_OK : ist_fail(err, IST_INVALID, "model %s was not trained", id);
+}
+
 /* ---- what it reached ---- */
 
 static enum ist_code print_model(struct ist_cli *cli, const char *collection, const json_t *result,
@@ -106,28 +138,16 @@ static enum ist_code run_train(struct ist_cli *cli, const struct ist_args *args,
 			       struct ist_err *err)
 {
 	ist_autofree char *path = ist_http_path("collections/%s/trainings", ist_args_word(args, 0));
-	json_t *body = json_object(), *job = NULL, *ended;
-	ist_autofree char *id = NULL;
-	enum ist_code code = make_request(args, body, err);
+	json_t *body = json_object(), *ended = NULL;
+	enum ist_code code = ist_args_text(args, "like") != NULL
+				 ? like_request(cli, args, body, err)
+				 : make_request(args, body, err);
 
 	if (code == IST_OK)
-		code = ist_http_json(&cli->http, "POST", path, body, &job, err);
+		code = ist_start_job(cli, path, body, ist_args_flag(args, "detach"), &ended, err);
+	if (code == IST_OK && ended != NULL)
+		code = finish(cli, ist_args_word(args, 0), ended, err);
 	json_decref(body);
-	if (code != IST_OK)
-		return code;
-	id = ist_strdup(json_string_value(json_object_get(job, "id")));
-	if (ist_args_flag(args, "detach")) {
-		if (cli->json)
-			ist_print_json(job);
-		else
-			printf("%s\n", id);
-		json_decref(job);
-		return IST_OK;
-	}
-	json_decref(job);
-	if (ist_follow_job(cli, id, &ended, err) != IST_OK)
-		return err->code;
-	code = finish(cli, ist_args_word(args, 0), ended, err);
 	json_decref(ended);
 	return code;
 }

@@ -176,6 +176,24 @@ enum ist_code ist_follow_job(struct ist_cli *cli, const char *job, json_t **ret,
 	return code;
 }
 
+enum ist_code ist_start_job(struct ist_cli *cli, const char *path, const json_t *body, bool detach,
+			    json_t **ret, struct ist_err *err)
+{
+	ist_autofree char *id = NULL;
+	json_t *job;
+
+	*ret = NULL;
+	if (ist_http_json(&cli->http, "POST", path, body, &job, err) != IST_OK)
+		return err->code;
+	id = ist_strdup(json_string_value(json_object_get(job, "id")));
+	if (detach && cli->json)
+		ist_print_json(job);
+	else if (detach)
+		printf("%s\n", id);
+	json_decref(job);
+	return detach ? IST_OK : ist_follow_job(cli, id, ret, err);
+}
+
 enum ist_code ist_job_outcome(const json_t *job, struct ist_err *err)
 {
 	const char *id = json_string_value(json_object_get(job, "id"));
