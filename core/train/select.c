@@ -477,6 +477,7 @@ static enum ist_code try_all(struct search *s, struct ist_err *err)
 static enum ist_code fit_all(struct search *s, struct ist_err *err)
 {
 	struct ist_selection *found = s->found;
+	json_t *baselines = NULL; /* the first report's are everybody's */
 	enum ist_code code = IST_OK;
 
 	for (size_t i = 0; i < found->n && !code; i++) {
@@ -492,8 +493,10 @@ static enum ist_code fit_all(struct search *s, struct ist_err *err)
 			continue;
 		hooks = ist_stage_begin(&stage, s->hooks, from, to, name);
 		stage.prefix = prefix;
-		code = ist_train(c->method, s->pairs, c->params, s->options->seed, &hooks,
-				 &c->model, &c->report, err);
+		code = ist_train_beside(c->method, s->pairs, c->params, s->options->seed, baselines,
+					&hooks, &c->model, &c->report, err);
+		if (!code && baselines == NULL)
+			baselines = json_object_get(c->report, "baselines");
 	}
 	return code;
 }

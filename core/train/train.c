@@ -296,6 +296,7 @@ struct training {
 	struct ist_trials validation, test;
 	struct ist_composed composed, composed_test; /* without triples: no queries */
 	struct ist_model *model;
+	json_t *baselines; /* of an earlier report; NULL: none */
 	json_t *report;
 };
 
@@ -349,10 +350,11 @@ static enum ist_code learn(struct training *t, const struct ist_train_hooks *out
 static enum ist_code report_pairs(struct training *t, struct stage *stage, struct ist_err *err)
 {
 	struct ist_train_hooks hooks = stage_hooks(stage, SHARE_METHOD, SHARE_BASELINES);
-	json_t *baselines = NULL;
-	enum ist_code code;
+	json_t *baselines = json_incref(t->baselines);
+	enum ist_code code = IST_OK;
 
-	code = ist_baselines(&t->test, t->seed, &hooks, &baselines, err);
+	if (baselines == NULL)
+		code = ist_baselines(&t->test, t->seed, &hooks, &baselines, err);
 	if (code != IST_OK)
 		return code;
 	json_object_set_new(t->report, "baselines", baselines);
@@ -402,13 +404,17 @@ static enum ist_code report(struct training *t, struct stage *stage, struct ist_
 	return code;
 }
 
-enum ist_code ist_train(const struct ist_method *method, const struct ist_pairs *pairs,
-			json_t *params, uint64_t seed, const struct ist_train_hooks *hooks,
-			struct ist_model **ret, json_t **ret_report, struct ist_err *err)
+enum ist_code ist_train_beside(const struct ist_method *method, const struct ist_pairs *pairs,
+			       json_t *params, uint64_t seed, json_t *baselines,
+			       const struct ist_train_hooks *hooks, struct ist_model **ret,
+			       json_t **ret_report, struct ist_err *err)
 {
 	static const struct ist_train_hooks none;
-	ist_auto(training_finish) struct training t = {
-	    .method = method, .pairs = pairs, .params = params, .seed = seed};
+	ist_auto(training_finish) struct training t = {.method = method,
+						       .pairs = pairs,
+						       .params = params,
+						       .seed = seed,
+						       .baselines = baselines};
 	struct stage stage = {.outer = hooks != NULL ? hooks : &none,
 			      .validation = &t.validation,
 			      .composed = &t.composed};
@@ -439,4 +445,11 @@ enum ist_code ist_train(const struct ist_method *method, const struct ist_pairs 
 	*ret = ist_steal(&t.model);
 	*ret_report = ist_steal(&t.report);
 	return IST_OK;
+}
+
+enum ist_code ist_train(const struct ist_method *method, const struct ist_pairs *pairs,
+			json_t *params, uint64_t seed, const struct ist_train_hooks *hooks,
+			struct ist_model **ret, json_t **ret_report, struct ist_err *err)
+{
+	return ist_train_beside(method, pairs, params, seed, NULL, hooks, ret, ret_report, err);
 }
