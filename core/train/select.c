@@ -439,6 +439,15 @@ enum ist_code ist_select_check(const struct ist_pairs *pairs, struct ist_err *er
 	return ist_fail(err, IST_NOT_ENOUGH_DATA, "no method can be tried: %s", first.text);
 }
 
+static bool is_asked_for(const struct ist_method *method, const char *const *names)
+{
+	bool named = names == NULL;
+
+	for (size_t i = 0; names != NULL && names[i] != NULL; i++)
+		named |= strcmp(names[i], method->name) == 0;
+	return named && method->trains;
+}
+
 static size_t count_methods(void)
 {
 	size_t n = 0;
@@ -458,7 +467,7 @@ static enum ist_code try_all(struct search *s, struct ist_err *err)
 		struct ist_candidate *c = &s->found->candidates[s->found->n];
 		struct ist_err why;
 
-		if (!ist_methods[i]->trains)
+		if (!is_asked_for(ist_methods[i], s->options->methods))
 			continue;
 		s->found->n++;
 		c->method = ist_methods[i];

@@ -23,7 +23,8 @@ struct ist_select_options {
 	int aim; /* enum ist_aim, or -1: by class where the training part has labels */
 	double budget_s;
 	uint64_t seed;
-	int64_t (*clock_us)(void); /* that the budget goes by; NULL: the monotonic one */
+	const char *const *methods; /* names to try, NULL at the end; NULL: all */
+	int64_t (*clock_us)(void);  /* that the budget goes by; NULL: the monotonic one */
 };
 
 struct ist_candidate {

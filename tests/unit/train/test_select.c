@@ -13,9 +13,13 @@
 
 #define PLENTY 600.0
 
+/* One of each sort: closed form, convex, a network. */
+static const char *const methods[] = {"linear", "logistic", "acmr", NULL};
+
 static struct ist_selection run(struct toy *toy, int aim, double budget_s, const char *dir)
 {
-	const struct ist_select_options options = {.aim = aim, .budget_s = budget_s, .seed = 3};
+	const struct ist_select_options options = {
+	    .aim = aim, .budget_s = budget_s, .seed = 3, .methods = methods};
 	const struct ist_train_hooks hooks = {.checkpoint_dir = dir};
 	struct ist_selection found;
 	struct ist_err err;
@@ -123,7 +127,7 @@ static int64_t fast_clock(void)
 static void a_short_budget_says_what_it_leaves_out(void **state)
 {
 	const struct ist_select_options options = {
-	    .aim = IST_AIM_CLASS, .budget_s = 300, .clock_us = fast_clock};
+	    .aim = IST_AIM_CLASS, .budget_s = 300, .methods = methods, .clock_us = fast_clock};
 	struct ist_selection found;
 	struct ist_err err;
 	struct toy toy;
@@ -140,7 +144,8 @@ static void a_short_budget_says_what_it_leaves_out(void **state)
 
 static void no_time_at_all_is_an_error(void **state)
 {
-	const struct ist_select_options options = {.aim = -1, .clock_us = fast_clock};
+	const struct ist_select_options options = {
+	    .aim = -1, .methods = methods, .clock_us = fast_clock};
 	struct ist_selection found;
 	struct ist_err err;
 	struct toy toy;
@@ -160,7 +165,8 @@ static bool stop_at_once(void *user)
 
 static void a_stop_is_not_a_deadline(void **state)
 {
-	const struct ist_select_options options = {.aim = -1, .budget_s = PLENTY};
+	const struct ist_select_options options = {
+	    .aim = -1, .budget_s = PLENTY, .methods = methods};
 	int polls = 0;
 	const struct ist_train_hooks hooks = {.user = &polls, .stop = stop_at_once};
 	struct ist_selection found;
