@@ -181,12 +181,57 @@ def test_one_that_crosses_is_not_replaced(api, people):
     assert api.post(f"{path}/models/{first['result']['model']}:activate").status in (200, 202)
 
 
+def client(daemon, *words):
+    run = subprocess.run([live.BUILD / "isthmus", "--server", daemon.base, *map(str, words)],
+                         capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
 def test_the_client_composes(daemon, people):
     name = people[0].rsplit("/", 1)[1]
-    run = subprocess.run([live.BUILD / "isthmus", "--server", f"http://{daemon.address}", "query", name, "--id",
-                          "p27-red", "--compose", "put on a white coat", "--limit", "3", "--model",
-                          people[1]["result"]["model"], "--json"],
-                         capture_output=True, text=True, timeout=60)
-    assert run.returncode == 0, run.stderr
-    hits = json.loads(run.stdout)["hits"]
+    hits = json.loads(client(daemon, "query", name, "--id", "p27-red", "--compose",
+                             "put on a white coat", "--limit", 3, "--model",
+                             people[1]["result"]["model"], "--json"))["hits"]
     assert len(hits) == 3 and "p27-red" not in [hit["id"] for hit in hits]
+
+
+def test_shapes_from_pixels_and_words(api, daemon, tmp_path):
+    """What `sample` writes goes through import, triples and a training that learns to see."""
+    folder, name = tmp_path / "shapes", next(names)
+    printed = client(daemon, "sample", "shapes", folder, "--pictures", 240, "--seed", 5)
+    assert "240 pictures and 480 edits" in printed
+    lines = (folder / "triples.ndjson").read_text().splitlines()
+    assert len(lines) == 480
+    client(daemon, "import", folder, "-c", name, "--label-levels", 0, "--image-encoder", "pixels",
+           "--text-encoder", "words")
+    assert "480 created" in client(daemon, "triples", name, folder / "triples.ndjson")
+    assert "480 unchanged" in client(daemon, "triples", name, folder / "triples.ndjson")
+    path = f"/v1/collections/{name}"
+    assert api.get(path).json["counts"]["triples"] == 480
+    assert api.patch(path, {"split": {"field": "part"}}).status == 200
+    client(daemon, "train", name, "--method", "dmim", "--param", "epochs=6", "--param",
+           "channels=4", "--param", "code=32", "--param", "batch=16", "--activate", "always")
+    model = api.get(f"{path}/models/m_{max_model(api, path)}").json
+    assert model["params"]["image_network"] == "cnn" and model["params"]["text_network"] == "lstm"
+    assert model["report"]["composed"]["split"]["train"] == 336
+    curve = api.get(f"{path}/models/{model['id']}").json["report"]["composed"]
+    assert curve["map_all"]["value"] > 2 * curve["chance"]["map_all"]["value"]
+    first = json.loads(lines[0])
+    found = json.loads(client(daemon, "query", name, "--image", folder / first["reference"],
+                              "--compose", first["text"], "--json"))
+    assert found["searched"] == ["image"] and len(found["hits"]) == 10
+
+
+def max_model(api, path):
+    models = api.get(f"{path}/models").json["models"]
+    return max(int(m["id"][2:]) for m in models if m["id"].startswith("m_"))
+
+
+def test_equal_seeds_sample_equal_bytes(daemon, tmp_path):
+    for folder in ("a", "b"):
+        client(daemon, "sample", "shapes", tmp_path / folder, "--pictures", 16, "--seed", 3)
+    client(daemon, "sample", "shapes", tmp_path / "c", "--pictures", 16, "--seed", 4)
+    bytes_of = [{f.name: f.read_bytes() for f in (tmp_path / x).iterdir()} for x in "abc"]
+    assert bytes_of[0] == bytes_of[1] != bytes_of[2]
+    assert len(bytes_of[0]) == 33
