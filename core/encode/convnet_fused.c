@@ -1,12 +1,12 @@
 /*
  * Inverted residual blocks in one go. Layer by layer, a block's wide middle (six times the
- * channels) is written to memory and read back twice; here it never leaves the caches. A chunk of
- * 48 of its channels is expanded for a strip of rows, convolved depthwise and added into the
- * projection's sums before the next chunk begins, so that every weight is read once a strip. The
- * stem takes the place of the first block's expansion. The kernels (convnet_kernels.h) want
- * AVX-512; other CPUs and other networks go layer by layer.
+ * channels) is written to memory and read back twice; here it never leaves the nearest caches. A
+ * chunk of 48 of its channels is expanded row by row, convolved depthwise as soon as the rows of a
+ * window are there, and added into the projection's sums; then the next chunk begins. The stem
+ * takes the place of the first block's expansion. The kernels (convnet_kernels.h) want AVX-512;
+ * other CPUs and other networks go layer by layer (convnet_onednn.c).
  *
- * Threads share out strips where a block has several, else chunks, whose sums are then added up.
+ * Threads share out strips of high blocks and the chunks of low ones, whose sums are then added up.
  * Activations are (places, vectors, 16).
  */
 #include <omp.h>
@@ -18,9 +18,8 @@
 
 #define LANES IST_CONV_LANES
 #define CHUNK IST_CONV_CHUNK
-#define STRIP_BYTES                                                                                \
-	(320 << 10) /* of a chunk's middle rows: a good part of a second-level cache               \
-		     */
+#define GROUP_PLACES 56 /* that are projected together */
+#define MIN_STRIP 14	/* rows */
 
 /* How a block is cut for a number of threads. */
 struct cut {
@@ -43,33 +42,33 @@ struct pass {
 
 /* ---- passes ---- */
 
-/* Rows of the middle that `rows` rows of the result are made from. */
-static size_t rows_read(const struct ist_conv_block *b, size_t rows)
-{
-	return (rows - 1) * b->depthwise->conv.stride + b->depthwise->conv.kernel;
-}
-
 static size_t chunk_width(const struct ist_conv_block *b)
 {
 	return IST_MIN((size_t)CHUNK, b->middle) * LANES;
 }
 
-static size_t middle_size(const struct ist_conv_block *b, size_t rows)
+static size_t middle_size(const struct ist_conv_block *b)
 {
-	return rows_read(b, rows) * b->width * chunk_width(b);
+	return b->depthwise->conv.kernel * b->width * chunk_width(b);
 }
 
-/* Strips as large as the cache allows, and equal. A block of one strip is shared out by its chunks
- * if they go round, else it becomes strips after all. */
+/* Rows of the result that are projected at once. */
+static size_t rows_together(const struct ist_conv_block *b)
+{
+	size_t columns = b->project->to.width;
+
+	return (GROUP_PLACES + columns - 1) / columns;
+}
+
+/* High blocks become a strip a thread, at the cost of some rows at their seams that are expanded
+ * twice; low ones are shared out by their chunks. */
 static struct cut cut_block(const struct ist_conv_block *b, size_t threads)
 {
-	size_t height = b->project->to.height, n = 1;
+	size_t height = b->project->to.height;
 
-	while (n < height && middle_size(b, (height + n - 1) / n) * sizeof(float) > STRIP_BYTES)
-		n++;
-	if (n > 1 || (b->n_chunks % threads != 0 && b->n_chunks < 4 * threads))
-		n = IST_MIN((n + threads - 1) / threads * threads, height);
-	return (struct cut){(height + n - 1) / n, n};
+	if (height < MIN_STRIP * threads)
+		threads = 1;
+	return (struct cut){(height + threads - 1) / threads, threads};
 }
 
 static size_t largest(size_t *of, size_t n)
@@ -89,8 +88,8 @@ static void share_memory(struct pass *p, struct ist_conv_pieces *pieces)
 		size_t places = ist_conv_places(&b->project->to);
 
 		largest(&activation, places * b->out * LANES);
-		largest(&middle, middle_size(b, p->cuts[i].rows));
-		largest(&convolved, p->cuts[i].rows * b->project->to.width * chunk_width(b));
+		largest(&middle, middle_size(b));
+		largest(&convolved, rows_together(b) * b->project->to.width * chunk_width(b));
 		if (p->cuts[i].n == 1)
 			largest(&sums, places * b->out * LANES);
 	}
@@ -224,48 +223,51 @@ static void expand_row(struct strip *s, const struct ist_conv_chunk *c, size_t y
 	memset(row + b->width * c->wide * LANES - right, 0, right * sizeof(*row));
 }
 
-/* All rows of the middle that the strip needs; those outside the picture are zero. */
-static void expand(struct strip *s, const struct ist_conv_chunk *c)
+/* Where row i of the strip's middle lies: only as many are kept as a window reads. */
+static float *middle_row(const struct strip *s, const struct ist_conv_chunk *c, size_t i)
 {
-	const struct ist_conv_block *b = s->block;
-	ptrdiff_t height = b->depthwise->from.height;
-	ptrdiff_t y = (ptrdiff_t)(s->first * b->depthwise->conv.stride) - b->rows.before;
-	size_t stride = b->width * c->wide * LANES;
-	float *row = s->scratch->middle;
+	size_t row = i % s->block->depthwise->conv.kernel;
 
-	for (size_t i = 0; i < rows_read(b, s->n); i++, y++, row += stride) {
-		if (y < 0 || y >= height)
-			memset(row, 0, stride * sizeof(*row));
-		else
-			expand_row(s, c, (size_t)y, row);
-	}
+	return s->scratch->middle + row * s->block->width * c->wide * LANES;
 }
 
-static void convolve(const struct strip *s, const struct ist_conv_chunk *chunk)
+/* Row i of the strip's middle; those outside the picture are zero. */
+static void expand(struct strip *s, const struct ist_conv_chunk *c, size_t i)
+{
+	const struct ist_conv_block *b = s->block;
+	ptrdiff_t y = (ptrdiff_t)(s->first * b->depthwise->conv.stride + i) - b->rows.before;
+	float *row = middle_row(s, c, i);
+
+	if (y < 0 || y >= b->depthwise->from.height)
+		memset(row, 0, b->width * c->wide * LANES * sizeof(*row));
+	else
+		expand_row(s, c, (size_t)y, row);
+}
+
+/* Row y of the strip's result, into place `at` of the group. */
+static void convolve(const struct strip *s, const struct ist_conv_chunk *chunk, size_t y, size_t at)
 {
 	const struct ist_conv_block *b = s->block;
 	const struct ist_conv *c = &b->depthwise->conv;
 	size_t columns = b->depthwise->to.width, step = chunk->wide * LANES;
-	size_t row = b->width * step;
 
-	for (size_t y = 0; y < s->n; y++) {
-		for (size_t j = 0; j < chunk->wide; j++) {
-			const struct ist_conv_depthwise d = {
-			    .from = s->scratch->middle + y * c->stride * row + j * LANES,
-			    .row_step = row,
-			    .step = step,
-			    .weights = chunk->taps + j * c->kernel * c->kernel * LANES,
-			    .bias = chunk->taps_bias + j * LANES,
-			    .to = s->scratch->convolved + y * columns * step + j * LANES,
-			    .to_step = step,
-			};
+	for (size_t j = 0; j < chunk->wide; j++) {
+		struct ist_conv_depthwise d = {
+		    .step = step,
+		    .weights = chunk->taps + j * c->kernel * c->kernel * LANES,
+		    .bias = chunk->taps_bias + j * LANES,
+		    .to = s->scratch->convolved + at * columns * step + j * LANES,
+		    .to_step = step,
+		};
 
-			ist_conv_depthwise(&d, columns, c->kernel, c->stride);
-		}
+		for (size_t k = 0; k < c->kernel; k++)
+			d.rows[k] = middle_row(s, chunk, y * c->stride + k) + j * LANES;
+		ist_conv_depthwise(&d, columns, c->kernel, c->stride);
 	}
 }
 
-static void project(struct strip *s, const struct ist_conv_chunk *c)
+/* n rows of the group, the first of which is row y of the strip. */
+static void project(struct strip *s, const struct ist_conv_chunk *c, size_t y, size_t n)
 {
 	const struct ist_conv_block *b = s->block;
 	size_t columns = b->depthwise->to.width, inputs = c->wide * LANES;
@@ -277,25 +279,36 @@ static void project(struct strip *s, const struct ist_conv_chunk *c)
 		    .n_runs = 1,
 		    .run = inputs,
 		    .weights = c->narrow + v * LANES * inputs,
-		    .to = s->sums + (s->first * columns * b->out + v) * LANES,
+		    .to = s->sums + ((s->first + y) * columns * b->out + v) * LANES,
 		    .to_step = b->out * LANES,
 		    .feed = &s->feed,
 		};
 
-		ist_conv_product(&p, s->n * columns, (unsigned)IST_MIN((size_t)CHUNK, b->out - v));
+		ist_conv_product(&p, n * columns, (unsigned)IST_MIN((size_t)CHUNK, b->out - v));
+	}
+}
+
+/* Rows of the middle are made as they are wanted and are used while they are in the nearest cache;
+ * the projection takes enough rows at once for its weights to be worth reading. */
+static void run_chunk(struct strip *s, const struct ist_conv_chunk *c)
+{
+	const struct ist_conv *conv = &s->block->depthwise->conv;
+	size_t made = 0, group = rows_together(s->block);
+
+	s->feed = c->follow;
+	for (size_t y = 0; y < s->n; y++) {
+		while (made < y * conv->stride + conv->kernel)
+			expand(s, c, made++);
+		convolve(s, c, y, y % group);
+		if ((y + 1) % group == 0 || y + 1 == s->n)
+			project(s, c, y - y % group, y % group + 1);
 	}
 }
 
 static void run_chunks(struct strip *s, size_t from, size_t to)
 {
-	for (size_t i = from; i < to; i++) {
-		const struct ist_conv_chunk *c = &s->block->chunks[i];
-
-		s->feed = c->follow;
-		expand(s, c);
-		convolve(s, c);
-		project(s, c);
-	}
+	for (size_t i = from; i < to; i++)
+		run_chunk(s, &s->block->chunks[i]);
 }
 
 /* The sums begin with the bias, and with the block's input where that is added. */

@@ -101,7 +101,9 @@ typedef void (*product_tile)(const struct ist_conv_product *p, const char *fetch
 TILES(1)
 TILES(2)
 TILES(3)
-TILES(4) TILES(5) TILES(6) TILES(7) TILES(8)
+TILES(4)
+TILES(5)
+TILES(6) TILES(7) TILES(8)
 
 #define ROW(n)                                                                                     \
 	{                                                                                          \
@@ -139,15 +141,17 @@ void ist_conv_product(const struct ist_conv_product *p, size_t n, unsigned vecto
 
 #define RUN 7 /* places at once; sides of 224 halved again and again are multiples of it */
 
-INLINE void depthwise(const struct ist_conv_depthwise *d, const float *from, float *to, const int n,
+/* From place `first` on. */
+INLINE void depthwise(const struct ist_conv_depthwise *d, size_t first, const int n,
 		      const int kernel, const int stride)
 {
+	float *to = d->to + first * d->to_step;
 	vec sum[RUN];
 
 	for (int i = 0; i < n; i++)
 		sum[i] = *at(d->bias);
 	for (int y = 0; y < kernel; y++) {
-		const float *row = from + (size_t)y * d->row_step;
+		const float *row = d->rows[y] + first * (size_t)stride * d->step;
 
 		for (int x = 0; x < kernel; x++)
 			for (int i = 0; i < n; i++)
@@ -161,19 +165,12 @@ INLINE void depthwise(const struct ist_conv_depthwise *d, const float *from, flo
 INLINE void depthwise_row(const struct ist_conv_depthwise *d, size_t n, const int kernel,
 			  const int stride)
 {
-	const float *from = d->from;
-	float *to = d->to;
+	size_t i = 0;
 
-	for (; n >= RUN; n -= RUN) {
-		depthwise(d, from, to, RUN, kernel, stride);
-		from += (size_t)(RUN * stride) * d->step;
-		to += RUN * d->to_step;
-	}
-	for (; n > 0; n--) {
-		depthwise(d, from, to, 1, kernel, stride);
-		from += (size_t)stride * d->step;
-		to += d->to_step;
-	}
+	for (; i + RUN <= n; i += RUN)
+		depthwise(d, i, RUN, kernel, stride);
+	for (; i < n; i++)
+		depthwise(d, i, 1, kernel, stride);
 }
 
 void ist_conv_depthwise(const struct ist_conv_depthwise *d, size_t n, unsigned kernel,

@@ -13,6 +13,7 @@
 #define IST_CONV_LANES 16
 #define IST_CONV_PLACES 8  /* of a tile at most */
 #define IST_CONV_VECTORS 3 /* of its outputs */
+#define IST_CONV_KERNEL 5  /* rows of a depthwise window at most */
 
 /* Whether this CPU and this build have them. */
 bool ist_conv_kernels_usable(void);
@@ -43,11 +44,11 @@ void ist_conv_product(const struct ist_conv_product *p, size_t n, unsigned vecto
 
 /* One row of a depthwise convolution, one vector of channels: kernel 3 or 5, stride 1 or 2. */
 struct ist_conv_depthwise {
-	const float *from;     /* the window of the first place */
-	size_t row_step, step; /* floats from a row, from a column to the next */
-	const float *weights;  /* (kernel, kernel, 16) */
-	const float *bias;     /* (16) */
-	float *to;	       /* clipped to 0..6 */
+	const float *rows[IST_CONV_KERNEL]; /* of the first place's window */
+	size_t step;			    /* floats from a column to the next */
+	const float *weights;		    /* (kernel, kernel, 16) */
+	const float *bias;		    /* (16) */
+	float *to;			    /* clipped to 0..6 */
 	size_t to_step;
 };
 void ist_conv_depthwise(const struct ist_conv_depthwise *d, size_t n, unsigned kernel,
