@@ -38,11 +38,12 @@ static const struct ist_param params[] = {
     IST_REAL("intra", 1, 0, 1e4, "Weight of the game on reconstructions; 0: none"),
     IST_REAL("cls", 1, 0, 1e4, "Weight of the class heads"),
     IST_REAL("reconstruction", 0, 0, 1e4,
-	     "Weight of the squared error of reconstructions (not in the paper)"),
+	     "Weight of the squared error of reconstructions, summed over columns (not in the "
+	     "paper); where they are to be looked at, 2 over the features' width is a start"),
     IST_INT("rounds", 5, 1, 100, "Updates of the generators for one of the discriminators"),
     IST_INT_BY_DATA("epochs", 1, 100000,
 		    "Rounds of as many iterations as the pairs would fill batches; by default 15 "
-		    "or 60, and at least 400 iterations"),
+		    "or 100, and at least 400 iterations"),
     IST_INT("batch", 64, 2, 4096, "Slots of an iteration"),
     IST_REAL("lr", 1e-3, 1e-8, 1, "Learning rate of Adam"),
     IST_INT("halve_every", 100, 1, 100000, "Epochs after which the rate is halved"),
@@ -66,7 +67,7 @@ static const struct ist_default defaults[] = {
     {"code", 128, 128, {1024}},
     {"discriminator_hidden", 64, 64, {512}},
     {"weight_decay", .1, .01, {0}},
-    {"epochs", 15, 60, {1000}},
+    {"epochs", 15, 100, {1000}},
 };
 
 void ist_cmgan_decide(json_t *p, const size_t n_in[IST_N_MODALITIES], size_t n_rows)

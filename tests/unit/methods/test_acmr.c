@@ -3,14 +3,13 @@
  * rankings, files, checkpoints that go on with the same bits after a stop and after a kill, early
  * stopping, the adversary's sign.
  */
+#include "tests/unit/methods/world.h"
 #include "tests/unit/test.h"
 
 #include <math.h>
 #include <omp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
@@ -19,136 +18,19 @@
 #include "core/methods/acmr.h"
 #include "core/tensor/ops.h"
 
-#define CLASSES 4
-#define PAIRS 150
-#define DIM_IMAGE 20
-#define DIM_TEXT 12
-
-struct world {
-	struct ist_pairs pairs;
-	float *x[IST_N_MODALITIES];
-	int32_t label[PAIRS];
-	uint8_t part[PAIRS];
-};
-
-/* Each class has a direction in either modality; the last fifth is held out, one has no label. */
-static void world_init(struct world *w)
-{
-	const size_t dim[IST_N_MODALITIES] = {DIM_IMAGE, DIM_TEXT};
-	struct ist_rng rng;
-
-	memset(w, 0, sizeof(*w));
-	ist_rng_init(&rng, 5, "world");
-	w->pairs.n = PAIRS;
-	w->pairs.n_classes = CLASSES;
-	for (size_t i = 0; i < PAIRS; i++) {
-		w->label[i] = (int32_t)(i % CLASSES);
-		w->part[i] = i < PAIRS * 4 / 5 ? IST_TRAIN : IST_TEST;
-	}
-	for (int m = 0; m < IST_N_MODALITIES; m++) {
-		w->pairs.dim[m] = dim[m];
-		w->x[m] = ist_alloc(PAIRS * dim[m], sizeof(float));
-		for (size_t i = 0; i < PAIRS; i++)
-			for (size_t j = 0; j < dim[m]; j++)
-				w->x[m][i * dim[m] + j] =
-				    (float)(ist_rng_normal(&rng) +
-					    (j % CLASSES == (size_t)w->label[i] ? 2 : 0));
-		w->pairs.x[m] = w->x[m];
-	}
-	w->label[3] = -1;
-	w->pairs.label = w->label;
-	w->pairs.part = w->part;
-}
-
-static void world_finish(struct world *w)
-{
-	free(w->x[IST_IMAGE]);
-	free(w->x[IST_TEXT]);
-}
-
-static json_t *complete(const char *given)
-{
-	json_t *json = json_loads(given, 0, NULL), *params;
-	struct ist_err err;
-
-	assert_non_null(json);
-	assert_ist_ok(ist_params_complete(ist_method_find("acmr"), json, &params, &err));
-	json_decref(json);
-	return params;
-}
-
-static struct ist_model *train(const struct world *w, const char *given,
-			       const struct ist_train_hooks *hooks)
-{
-	json_t *params = complete(given);
-	struct ist_model *model = NULL;
-	struct ist_err err;
-
-	assert_ist_ok(ist_acmr_train(&w->pairs, params, 7, hooks, &model, &err));
-	json_decref(params);
-	return model;
-}
-
-static float *embed(const struct ist_model *model, const struct world *w, enum ist_modality m)
-{
-	float *e = ist_alloc(PAIRS * model->dim[m], sizeof(*e));
-	struct ist_err err;
-
-	assert_ist_ok(ist_model_embed(model, m, w->pairs.x[m], PAIRS, e, &err));
-	return e;
-}
-
-static double distance(const float *a, const float *b, size_t dim)
-{
-	double sum = 0;
-
-	for (size_t k = 0; k < dim; k++)
-		sum += pow((double)a[k] - (double)b[k], 2);
-	return sqrt(sum);
-}
-
-/* The share of held-out images whose nearest held-out text is of their class. */
-static double precision(const struct ist_model *model, const struct world *w)
-{
-	ist_autofree float *v = embed(model, w, IST_IMAGE), *t = embed(model, w, IST_TEXT);
-	size_t dim = model->dim[IST_IMAGE], right = 0, n = 0;
-
-	for (size_t i = PAIRS * 4 / 5; i < PAIRS; i++, n++) {
-		size_t best = PAIRS * 4 / 5;
-
-		for (size_t j = best; j < PAIRS; j++)
-			if (distance(v + i * dim, t + j * dim, dim) <
-			    distance(v + i * dim, t + best * dim, dim))
-				best = j;
-		right += w->label[best] == w->label[i];
-	}
-	return (double)right / (double)n;
-}
-
-static void assert_same_model(const struct ist_model *a, const struct ist_model *b,
-			      const struct world *w)
-{
-	for (int m = 0; m < IST_N_MODALITIES; m++) {
-		ist_autofree float *x = embed(a, w, (enum ist_modality)m);
-		ist_autofree float *y = embed(b, w, (enum ist_modality)m);
-
-		assert_int_equal(a->dim[m], b->dim[m]);
-		assert_memory_equal(x, y, PAIRS * a->dim[m] * sizeof(*x));
-	}
-}
-
 static void test_learns(void **state)
 {
 	struct world w;
 	struct ist_model *model, *predictor;
 
 	world_init(&w);
-	model = train(&w, "{\"epochs\": 40}", NULL);
+	model = world_train(&w, "acmr", "{\"epochs\": 40}", NULL);
 	assert_int_equal(model->similarity, IST_EUCLIDEAN);
 	assert_int_equal(model->dim[IST_IMAGE], 40);
-	assert_true(precision(model, &w) > .9);
-	predictor = train(&w, "{\"epochs\": 40, \"adversary\": 0, \"triplet\": 0}", NULL);
-	assert_true(precision(predictor, &w) > .5);
+	assert_true(world_precision(model, &w) > .9);
+	predictor =
+	    world_train(&w, "acmr", "{\"epochs\": 40, \"adversary\": 0, \"triplet\": 0}", NULL);
+	assert_true(world_precision(predictor, &w) > .5);
 	ist_model_unref(model);
 	ist_model_unref(predictor);
 	world_finish(&w);
@@ -162,10 +44,10 @@ static void test_threads_and_seed_decide_the_bits(void **state)
 
 	world_init(&w);
 	omp_set_num_threads(1);
-	one = train(&w, "{\"epochs\": 5}", NULL);
+	one = world_train(&w, "acmr", "{\"epochs\": 5}", NULL);
 	omp_set_num_threads(3);
-	three = train(&w, "{\"epochs\": 5}", NULL);
-	assert_same_model(one, three, &w);
+	three = world_train(&w, "acmr", "{\"epochs\": 5}", NULL);
+	world_assert_same(one, three, &w);
 	omp_set_num_threads(before);
 	ist_model_unref(one);
 	ist_model_unref(three);
@@ -180,28 +62,28 @@ static void test_rankings(void **state)
 	struct world w;
 
 	world_init(&w);
-	model = train(&w, "{\"epochs\": 3}", NULL);
+	model = world_train(&w, "acmr", "{\"epochs\": 3}", NULL);
 	assert_ist_ok(acmr->variant(model, "cosine", &cosine, &err));
 	assert_ist_ok(acmr->variant(cosine, "posterior", &posterior, &err));
 	assert_ist_ok(acmr->variant(posterior, "euclidean", &back, &err));
 	assert_int_equal(cosine->similarity, IST_COSINE);
 	assert_int_equal(posterior->similarity, IST_INNER);
 	assert_string_equal(ist_param_choice(posterior->params, "similarity"), "posterior");
-	assert_int_equal(posterior->dim[IST_TEXT], CLASSES);
-	assert_same_model(model, back, &w);
+	assert_int_equal(posterior->dim[IST_TEXT], WORLD_CLASSES);
+	world_assert_same(model, back, &w);
 	ist_model_unref(model); /* the variants live on */
 	ist_model_unref(back);
 	for (int m = 0; m < IST_N_MODALITIES; m++) {
-		ist_autofree float *c = embed(cosine, &w, (enum ist_modality)m);
-		ist_autofree float *p = embed(posterior, &w, (enum ist_modality)m);
+		ist_autofree float *c = world_embed(cosine, &w, (enum ist_modality)m);
+		ist_autofree float *p = world_embed(posterior, &w, (enum ist_modality)m);
 
-		for (size_t i = 0; i < PAIRS; i++) {
+		for (size_t i = 0; i < WORLD_PAIRS; i++) {
 			double squares = 0, sum = 0;
 
 			for (size_t k = 0; k < cosine->dim[m]; k++)
 				squares += pow((double)c[i * cosine->dim[m] + k], 2);
-			for (size_t k = 0; k < CLASSES; k++)
-				sum += (double)p[i * CLASSES + k];
+			for (size_t k = 0; k < WORLD_CLASSES; k++)
+				sum += (double)p[i * WORLD_CLASSES + k];
 			assert_float_equal(squares, 1, 1e-5);
 			assert_float_equal(sum, 1, 1e-5);
 		}
@@ -221,11 +103,11 @@ static void test_single_rows(void **state)
 	float one[40];
 
 	world_init(&w);
-	model = train(&w, "{\"epochs\": 2}", NULL);
-	all = embed(model, &w, IST_TEXT);
-	for (size_t i = 0; i < PAIRS; i += 13) {
+	model = world_train(&w, "acmr", "{\"epochs\": 2}", NULL);
+	all = world_embed(model, &w, IST_TEXT);
+	for (size_t i = 0; i < WORLD_PAIRS; i += 13) {
 		assert_ist_ok(
-		    ist_model_embed(model, IST_TEXT, w.x[IST_TEXT] + i * DIM_TEXT, 1, one, &err));
+		    ist_model_embed(model, IST_TEXT, w.x[IST_TEXT] + i * WORLD_TEXT, 1, one, &err));
 		for (size_t k = 0; k < 40; k++)
 			assert_float_equal(one[k], all[i * 40 + k], 1e-5);
 	}
@@ -236,7 +118,7 @@ static void test_single_rows(void **state)
 
 static long decided(const char *given, size_t image, size_t text, size_t rows, const char *name)
 {
-	json_t *params = complete(given);
+	json_t *params = world_params("acmr", given);
 	double x;
 
 	ist_acmr_decide(params, (size_t[]){image, text}, rows);
@@ -277,13 +159,13 @@ static void test_fewer_pairs_than_a_batch(void **state)
 	struct world w;
 
 	world_init(&w);
-	for (size_t i = 5; i < PAIRS; i++)
+	for (size_t i = 5; i < WORLD_PAIRS; i++)
 		w.part[i] = IST_TEST;
-	model = train(&w, "{\"epochs\": 4}", NULL);
+	model = world_train(&w, "acmr", "{\"epochs\": 4}", NULL);
 	ist_model_unref(model);
-	for (size_t i = 1; i < PAIRS; i++)
+	for (size_t i = 1; i < WORLD_PAIRS; i++)
 		w.label[i] = -1;
-	params = complete("{}");
+	params = world_params("acmr", "{}");
 	model = NULL;
 	assert_int_equal(ist_acmr_train(&w.pairs, params, 7, NULL, &model, &err),
 			 IST_NOT_ENOUGH_DATA);
@@ -297,17 +179,17 @@ static void test_bad_numbers(void **state)
 {
 	struct ist_model *model = NULL;
 	struct ist_err err;
-	json_t *params = complete("{\"lr\": 1, \"reg\": 10000, \"beta\": 10000, "
-				  "\"input_scaling\": \"none\", \"epochs\": 3}");
+	json_t *params = world_params("acmr", "{\"lr\": 1, \"reg\": 10000, \"beta\": 10000, "
+					      "\"input_scaling\": \"none\", \"epochs\": 3}");
 	struct world w;
 
 	world_init(&w);
-	for (size_t i = 0; i < PAIRS; i++)
-		w.x[IST_IMAGE][i * DIM_IMAGE] = 3;
-	model = train(&w, "{\"epochs\": 2}", NULL);
+	for (size_t i = 0; i < WORLD_PAIRS; i++)
+		w.x[IST_IMAGE][i * WORLD_IMAGE] = 3;
+	model = world_train(&w, "acmr", "{\"epochs\": 2}", NULL);
 	ist_model_unref(model);
 	model = NULL;
-	for (size_t i = 0; i < PAIRS * DIM_TEXT; i++)
+	for (size_t i = 0; i < WORLD_PAIRS * WORLD_TEXT; i++)
 		w.x[IST_TEXT][i] *= 3e38f;
 	assert_int_equal(ist_acmr_train(&w.pairs, params, 7, NULL, &model, &err), IST_INVALID);
 	assert_null(model);
@@ -329,12 +211,12 @@ static void test_saved_and_loaded(void **state)
 		ist_autofree char *given =
 		    ist_format("{\"epochs\": 2, \"similarity\": \"%s\", \"input_scaling\": \"%s\"}",
 			       i % 2 == 0 ? "posterior" : "cosine", scalings[i]);
-		struct ist_model *model = train(&w, given, NULL), *loaded = NULL;
+		struct ist_model *model = world_train(&w, "acmr", given, NULL), *loaded = NULL;
 
 		assert_ist_ok(ist_model_save(model, path, &err));
 		assert_ist_ok(ist_model_load(path, &loaded, &err));
 		assert_int_equal(loaded->similarity, model->similarity);
-		assert_same_model(model, loaded, &w);
+		world_assert_same(model, loaded, &w);
 		ist_model_unref(model);
 		ist_model_unref(loaded);
 	}
@@ -344,76 +226,26 @@ static void test_saved_and_loaded(void **state)
 
 /* ---- checkpoints ---- */
 
-struct stopper {
-	int asked, stop_at, kill_at;
-};
-
-static bool stop(void *user)
-{
-	struct stopper *s = user;
-
-	s->asked++;
-	if (s->asked == s->kill_at)
-		kill(getpid(), SIGKILL);
-	return s->asked == s->stop_at;
-}
-
 #define GIVEN "{\"epochs\": 9, \"batch\": 32, \"k\": 2}"
-
-/* Runs until the stop; the checkpoint it leaves is somewhere within an epoch. */
-static void run_stopped(const struct world *w, const char *folder, int after)
-{
-	struct stopper s = {.stop_at = after};
-	struct ist_train_hooks hooks = {.user = &s, .stop = stop, .checkpoint_dir = folder};
-	json_t *params = complete(GIVEN);
-	struct ist_model *model = NULL;
-	struct ist_err err;
-
-	assert_int_equal(ist_acmr_train(&w->pairs, params, 7, &hooks, &model, &err), IST_CANCELLED);
-	assert_null(model);
-	assert_int_equal(s.asked, after);
-	json_decref(params);
-}
-
-/* Runs in a child that kills itself after some steps. */
-static void run_killed(const struct world *w, const char *folder, int after)
-{
-	struct stopper s = {.kill_at = after};
-	struct ist_train_hooks hooks = {.user = &s, .stop = stop, .checkpoint_dir = folder};
-	int status = 0;
-	pid_t child = fork();
-
-	assert_true(child >= 0);
-	if (child == 0) {
-		json_t *params = complete(GIVEN);
-		struct ist_model *model;
-
-		omp_set_num_threads(1); /* the pool's threads stayed with the parent */
-		(void)!ist_acmr_train(&w->pairs, params, 7, &hooks, &model, NULL);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-}
 
 static void test_resumed_bit_for_bit(void **state)
 {
 	char folder[] = "/tmp/isthmus-test-XXXXXX";
-	struct stopper s = {0};
-	struct ist_train_hooks hooks = {.user = &s, .stop = stop};
+	struct world_stopper s = {0};
+	struct ist_train_hooks hooks = {.user = &s, .stop = world_stop};
 	struct ist_model *straight, *resumed;
 	struct ist_err err;
 	struct world w;
 
 	world_init(&w);
 	assert_non_null(mkdtemp(folder));
-	straight = train(&w, GIVEN, NULL);
-	run_stopped(&w, folder, 5);
-	run_killed(&w, folder, 6);
-	run_stopped(&w, folder, 8);
+	straight = world_train(&w, "acmr", GIVEN, NULL);
+	world_run_stopped(&w, "acmr", GIVEN, folder, 5);
+	world_run_killed(&w, "acmr", GIVEN, folder, 6);
+	world_run_stopped(&w, "acmr", GIVEN, folder, 8);
 	hooks.checkpoint_dir = folder;
-	resumed = train(&w, GIVEN, &hooks);
-	assert_same_model(straight, resumed, &w);
+	resumed = world_train(&w, "acmr", GIVEN, &hooks);
+	world_assert_same(straight, resumed, &w);
 	/* 9 epochs of 3 batches; 4 and 7 steps were done before */
 	assert_int_equal(s.asked, 27 - 4 - 7);
 	ist_model_unref(straight);
@@ -435,18 +267,19 @@ static void test_foreign_and_damaged_checkpoints_are_left(void **state)
 	world_init(&w);
 	assert_non_null(mkdtemp(folder));
 	path = ist_format("%s/acmr.safetensors", folder);
-	run_stopped(&w, folder, 5);
-	straight = train(&w, "{\"epochs\": 2}", NULL);
-	again = train(&w, "{\"epochs\": 2}", &hooks); /* other parameters: not its checkpoint */
-	assert_same_model(straight, again, &w);
+	world_run_stopped(&w, "acmr", GIVEN, folder, 5);
+	straight = world_train(&w, "acmr", "{\"epochs\": 2}", NULL);
+	again = world_train(&w, "acmr", "{\"epochs\": 2}",
+			    &hooks); /* other parameters: not its checkpoint */
+	world_assert_same(straight, again, &w);
 	ist_model_unref(again);
 	ist_model_unref(straight);
 
 	assert_ist_ok(ist_file_read(path, 1 << 24, &bytes, &err));
 	assert_ist_ok(ist_file_write(path, bytes.data, bytes.len / 2, &err));
-	straight = train(&w, GIVEN, NULL);
-	again = train(&w, GIVEN, &hooks);
-	assert_same_model(straight, again, &w);
+	straight = world_train(&w, "acmr", GIVEN, NULL);
+	again = world_train(&w, "acmr", GIVEN, &hooks);
+	world_assert_same(straight, again, &w);
 	ist_model_unref(again);
 	ist_model_unref(straight);
 	assert_ist_ok(ist_dir_remove(folder, &err));
@@ -457,7 +290,7 @@ static void test_foreign_and_damaged_checkpoints_are_left(void **state)
 
 struct judge {
 	int asked, best_at;
-	float best[PAIRS * 40];
+	float best[WORLD_PAIRS * 40];
 	const struct world *w;
 };
 
@@ -467,7 +300,7 @@ static double judge(void *user, const struct ist_model *model)
 	struct judge *j = user;
 
 	if (++j->asked == j->best_at) {
-		ist_autofree float *e = embed(model, j->w, IST_IMAGE);
+		ist_autofree float *e = world_embed(model, j->w, IST_IMAGE);
 
 		memcpy(j->best, e, sizeof(j->best));
 	}
@@ -483,13 +316,13 @@ static void test_patience_keeps_the_best(void **state)
 	struct ist_model *model;
 
 	world_init(&w);
-	model = train(&w, "{\"epochs\": 50, \"patience\": 3}", &hooks);
+	model = world_train(&w, "acmr", "{\"epochs\": 50, \"patience\": 3}", &hooks);
 	assert_int_equal(j.asked, 4 + 3);
-	e = embed(model, &w, IST_IMAGE);
+	e = world_embed(model, &w, IST_IMAGE);
 	assert_memory_equal(e, j.best, sizeof(j.best));
 	ist_model_unref(model);
 	j.asked = 0;
-	model = train(&w, "{\"epochs\": 9}", &hooks);
+	model = world_train(&w, "acmr", "{\"epochs\": 9}", &hooks);
 	assert_int_equal(j.asked, 0); /* off unless asked for */
 	ist_model_unref(model);
 	world_finish(&w);

@@ -1,0 +1,158 @@
+/* A training step of any network allocates nothing after the second. */
+#include "tests/unit/test.h"
+
+#include <omp.h>
+
+#include "core/methods/acmr.h"
+#include "core/methods/cmgan.h"
+#include "core/methods/corrae.h"
+#include "core/methods/mnsgan.h"
+#include "tests/unit/allocations.h"
+
+/* One step of a network whose inputs may hold anything. */
+struct stepper {
+	void *network;
+	void (*step)(void *network);
+};
+
+static size_t during_steps(const struct stepper *s, int n)
+{
+	allocations_begin();
+	for (int i = 0; i < n; i++)
+		s->step(s->network);
+	return allocations_end();
+}
+
+static void check(const struct stepper *s)
+{
+	omp_set_num_threads(2);
+	assert_true(during_steps(s, 2) > 0); /* the counting works */
+	assert_int_equal(during_steps(s, 20), 0);
+}
+
+static const struct ist_adversarial_settings adversarial = {.n_in = {1000, 300},
+							    .hidden = {{200, 0}, {100, 50}},
+							    .code = 40,
+							    .n_classes = 10,
+							    .classifier_hidden = 50,
+							    .batch = 64,
+							    .alpha = 1,
+							    .beta = 1,
+							    .reg = .1,
+							    .adversary = 1,
+							    .k = 2,
+							    .lr = 1e-3,
+							    .beta1 = .5,
+							    .beta2 = .999};
+
+static void step_adversarial(void *network)
+{
+	ist_adversarial_step(network);
+}
+
+static void test_acmr(void **state)
+{
+	struct ist_acmr_settings s = {.net = adversarial, .lambda = 1, .mu = 5};
+	struct ist_adversarial *a;
+	struct ist_err err;
+
+	if (!ALLOCATIONS_COUNT)
+		skip();
+	assert_ist_ok(ist_acmr_create(&s, 0, &a, &err));
+	check(&(struct stepper){a, step_adversarial});
+	ist_adversarial_destroy(a);
+}
+
+/* With the drawing of its negatives. */
+static void step_mnsgan(void *network)
+{
+	static const struct ist_mnsgan_draw how = {.nearest = true};
+	static size_t batch;
+
+	ist_mnsgan_draw(network, &how, 1, 0, batch++);
+	ist_adversarial_step(network);
+}
+
+static void test_mnsgan(void **state)
+{
+	if (!ALLOCATIONS_COUNT)
+		skip();
+	for (int form = 0; form < 2; form++) {
+		struct ist_mnsgan_settings s = {.net = adversarial,
+						.hinge = form == 1,
+						.n_negatives = 9,
+						.tau = 1,
+						.lambda = 1,
+						.mu = 5,
+						.eta = .5};
+		struct ist_adversarial *a;
+		struct ist_err err;
+
+		assert_ist_ok(ist_mnsgan_create(&s, 0, &a, &err));
+		for (size_t i = 0; i < s.net.batch; i++)
+			a->y->ids[i] = (int32_t)(i % 10);
+		check(&(struct stepper){a, step_mnsgan});
+		ist_adversarial_destroy(a);
+	}
+}
+
+static void step_cmgan(void *network)
+{
+	ist_cmgan_step(network);
+}
+
+static void test_cmgan(void **state)
+{
+	struct ist_cmgan_settings s = {.n_in = {1000, 300},
+				       .code = 96,
+				       .n_classes = 10,
+				       .discriminator_hidden = 40,
+				       .batch = 64,
+				       .tied = true,
+				       .inter = 1,
+				       .intra = 1,
+				       .cls = 1,
+				       .reconstruction = .1,
+				       .rounds = 2,
+				       .lr = 1e-3,
+				       .beta1 = .5,
+				       .beta2 = .999,
+				       .weight_decay = .01};
+	struct ist_cmgan *c;
+	struct ist_err err;
+
+	if (!ALLOCATIONS_COUNT)
+		skip();
+	assert_ist_ok(ist_cmgan_create(&s, 0, &c, &err));
+	check(&(struct stepper){c, step_cmgan});
+	ist_cmgan_destroy(c);
+}
+
+static void step_corrae(void *network)
+{
+	ist_corrae_step(network);
+}
+
+static void test_corrae(void **state)
+{
+	struct ist_corrae_settings s = {.n_in = {1000, 300},
+					.hidden = 70,
+					.code = 40,
+					.batch = 64,
+					.form = IST_CORRAE_FULL,
+					.alpha = .5,
+					.lr = 1e-3,
+					.beta1 = .9,
+					.beta2 = .999};
+	struct ist_corrae *a;
+	struct ist_err err;
+
+	if (!ALLOCATIONS_COUNT)
+		skip();
+	assert_ist_ok(ist_corrae_create(&s, 0, &a, &err));
+	check(&(struct stepper){a, step_corrae});
+	ist_corrae_destroy(a);
+}
+
+TEST_MAIN(cmocka_unit_test(test_acmr), cmocka_unit_test(test_mnsgan), cmocka_unit_test(test_cmgan),
+	  cmocka_unit_test(test_corrae))
