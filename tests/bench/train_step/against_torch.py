@@ -1,10 +1,12 @@
-"""One ACMR training step, ours against PyTorch's, step by step in turn.
+"""One training step of each method, ours against PyTorch's, step by step in turn.
 
-usage: against_torch.py BENCH-TRAIN-STEP [--force] [--steps N]
+usage: against_torch.py BENCH-TRAIN-STEP [--force] [--steps N] [--method NAME]
 
-Medians of 30 steps each (after 5 to warm up), at 1 and 2 threads, for the demo's and the paper's
-widths. A busy machine is refused: its figures would be its own, not the programs'. The torch side
-is what a careful user writes: fused Adam, gradients set to None, distances by cdist's direct form.
+Medians of 30 steps each (after 5 to warm up), at 1 and 2 threads. ACMR and MNS-GAN: the demo's and
+the paper's widths; CM-GANs: the paper's and half of them, a step being one iteration (four
+discriminators, five rounds of two generators); Corr-AE: a narrow code. A busy machine is refused:
+its figures would be its own, not the programs'. The torch side is what a careful user writes: fused Adam, gradients set to None, distances by cdist's direct form,
+encoders run once for all discriminators, nothing computed for weights that do not move.
 """
 import os
 import statistics
@@ -15,8 +17,9 @@ import time
 import torch
 import torch.nn.functional as F
 
-BATCH, CLASSES, WARM_UP = 64, 10, 5
-WIDTHS = (((4096, 512, 100, 40), (5000, 40, 100, 40)), ((4096, 2000, 200), (5000, 500, 200)))
+BATCH, MNS_BATCH, CLASSES, WARM_UP = 64, 60, 10, 5
+DEMO = (4096, 512, 100, 40), (5000, 40, 100, 40)
+PAPER = (4096, 2000, 200), (5000, 500, 200)
 BUSY = 0.15  # of all cores, over a second
 
 
@@ -38,7 +41,9 @@ def projector(widths):
     return torch.nn.Sequential(*layers)
 
 
-class Torch:
+class Acmr:
+    batch = BATCH
+
     def __init__(self, image, text):
         code = image[-1]
         self.fv, self.ft = projector(image), projector(text)
@@ -49,10 +54,11 @@ class Torch:
         self.adam = torch.optim.Adam([p for m in modules for p in m.parameters()], lr=1e-4,
                                      betas=(.5, .999), fused=True)
         self.norms = [p for m in (self.fv, self.ft) for p in m.parameters() if p.dim() == 2]
-        self.image, self.text = torch.randn(BATCH, image[0]), torch.randn(BATCH, text[0])
-        self.y = torch.arange(BATCH) % CLASSES
-        self.ones = torch.ones(BATCH, dtype=torch.long)
-        self.zeros = torch.zeros(BATCH, dtype=torch.long)
+        self.image = torch.randn(self.batch, image[0])
+        self.text = torch.randn(self.batch, text[0])
+        self.y = torch.arange(self.batch) % CLASSES
+        self.ones = torch.ones(self.batch, dtype=torch.long)
+        self.zeros = torch.zeros(self.batch, dtype=torch.long)
         self.same = (self.y[:, None] == self.y[None]).float()
         self.other = 1 - self.same
 
@@ -61,11 +67,13 @@ class Torch:
         push = (torch.relu(5 - d) * self.other).sum(1) / self.other.sum(1)
         return (pull + 3 * push).mean()
 
-    def step(self):
-        start = time.perf_counter()
-        v, t = self.fv(self.image), self.ft(self.text)
+    def structure(self, v, t):
         d = torch.cdist(v, t, compute_mode="donot_use_mm_for_euclid_dist")
-        loss = self.contrastive(d) + self.contrastive(d.T)
+        return self.contrastive(d) + self.contrastive(d.T)
+
+    def step(self):
+        v, t = self.fv(self.image), self.ft(self.text)
+        loss = self.structure(v, t)
         loss = loss + F.cross_entropy(self.cls(v), self.y) + F.cross_entropy(self.cls(t), self.y)
         loss = loss + .1 * sum(w.norm() for w in self.norms)
         loss = loss + F.cross_entropy(self.d(Reverse.apply(v, .5)), self.ones)
@@ -73,14 +81,129 @@ class Torch:
         self.adam.zero_grad(set_to_none=True)
         loss.backward()
         self.adam.step()
-        return 1e3 * (time.perf_counter() - start)
+
+
+class MnsGan(Acmr):
+    batch = MNS_BATCH
+
+    def __init__(self, image, text):
+        super().__init__(image, text)
+        self.own = torch.arange(self.batch)
+        # Position [i, c] of the r-th item of class c; each row leaves out its own class.
+        self.of_class = self.own.view(-1, CLASSES)
+        classes = [[c for c in range(CLASSES) if c != i % CLASSES] for i in range(self.batch)]
+        self.classes = torch.tensor(classes)
+
+    def tuplet(self, a, b, pos, neg):
+        near = (a - b[pos]).square().sum(1)
+        far = (a[:, None] - b[neg]).square().sum(2)
+        zero = torch.zeros(self.batch, 1)
+        return torch.logsumexp(torch.cat((zero, (near[:, None] - far) / 10), 1), 1).mean()
+
+    def structure(self, v, t):
+        rows = len(self.of_class)
+        neg = self.of_class[torch.randint(rows, self.classes.shape), self.classes]
+        pos = (self.own + CLASSES * torch.randint(1, rows, (self.batch,))) % self.batch
+        inter = self.tuplet(v, t, self.own, neg) + self.tuplet(t, v, self.own, neg)
+        return .5 * inter + .25 * (self.tuplet(v, v, pos, neg) + self.tuplet(t, t, pos, neg))
+
+
+def block(n_in, n_out):
+    return torch.nn.Sequential(torch.nn.Linear(n_in, n_out), torch.nn.BatchNorm1d(n_out),
+                               torch.nn.LeakyReLU(.2))
+
+
+class CmGan:
+    def __init__(self, image, text):
+        code, hidden, n_in = image[-1], image[-1] // 2, (image[0], text[0])
+        linear, sequence = torch.nn.Linear, torch.nn.Sequential
+        shared = block(code, code)
+        self.e = [sequence(block(n, code), shared) for n in n_in]
+        self.dec = [sequence(block(code, code), linear(code, n)) for n in n_in]
+        self.cls = [linear(code, CLASSES) for _ in n_in]
+        self.d = [linear(n, 1) for n in n_in]
+        self.dc = [sequence(block(code + n, hidden), linear(hidden, 1)) for n in n_in]
+        generators = [p for m in self.e + self.dec + self.cls for p in m.parameters()]
+        self.judges = [p for m in self.d + self.dc for p in m.parameters()]
+        options = {"lr": 1e-3, "betas": (.5, .999), "fused": True}
+        self.adam_g = torch.optim.Adam(set(generators), weight_decay=.01, **options)
+        self.adam_d = torch.optim.Adam(self.judges, **options)
+        self.x = [torch.randn(BATCH, n) for n in n_in]
+        self.wrong = [torch.randn(BATCH, n) for n in n_in]
+        self.y = torch.arange(BATCH) % CLASSES
+        self.one, self.zero = torch.ones(BATCH, 1), torch.zeros(BATCH, 1)
+
+    def real(self, logits):
+        return F.binary_cross_entropy_with_logits(logits, self.one)
+
+    def fake(self, logits):
+        return F.binary_cross_entropy_with_logits(logits, self.zero)
+
+    def judge(self):
+        with torch.no_grad():
+            s = [e(x) for e, x in zip(self.e, self.x)]
+            wrong = [e(x) for e, x in zip(self.e, self.wrong)]
+            r = [dec(code) for dec, code in zip(self.dec, s)]
+        loss = 0
+        for m in range(2):
+            def sees(code):
+                return self.dc[m](torch.cat((code, self.x[m]), 1))
+            loss = loss + self.real(self.d[m](self.x[m])) + self.fake(self.d[m](r[m]))
+            loss = loss + self.real(sees(s[m]))
+            loss = loss + .5 * (self.fake(sees(s[1 - m])) + self.fake(sees(wrong[m])))
+        self.adam_d.zero_grad(set_to_none=True)
+        loss.backward()
+        self.adam_d.step()
+
+    def generate(self, m):
+        s = self.e[m](self.x[m])
+        loss = self.real(self.dc[1 - m](torch.cat((s, self.x[1 - m]), 1)))
+        loss = loss + self.real(self.d[m](self.dec[m](s))) + F.cross_entropy(self.cls[m](s), self.y)
+        self.adam_g.zero_grad(set_to_none=True)
+        loss.backward()
+        self.adam_g.step()
+
+    def step(self):
+        self.judge()
+        for p in self.judges:
+            p.requires_grad_(False)
+        for _ in range(5):
+            self.generate(0)
+            self.generate(1)
+        for p in self.judges:
+            p.requires_grad_(True)
+
+
+class CorrAe:
+    def __init__(self, image, text):
+        code, n_in = image[-1], (image[0], text[0])
+        self.e = [torch.nn.Linear(n, code) for n in n_in]
+        self.dec = [torch.nn.Linear(code, n) for n in n_in]
+        self.adam = torch.optim.Adam([p for m in self.e + self.dec for p in m.parameters()],
+                                     lr=1e-3, weight_decay=1e-4, fused=True)
+        self.x = [torch.randn(BATCH, n) for n in n_in]
+
+    def step(self):
+        s = [e(x).sigmoid() for e, x in zip(self.e, self.x)]
+        loss = .8 * F.mse_loss(s[0], s[1])
+        for dec, code, x in zip(self.dec, s, self.x):
+            loss = loss + .2 * F.mse_loss(dec(code), x)
+        self.adam.zero_grad(set_to_none=True)
+        loss.backward()
+        self.adam.step()
+
+
+METHODS = {"acmr": (Acmr, (DEMO, PAPER)), "mnsgan": (MnsGan, (DEMO, PAPER)),
+           "cmgan": (CmGan, (((4096, 1024), (300, 1024)), ((4096, 512), (300, 512)))),
+           "corrae": (CorrAe, (((4096, 64), (5000, 64)),))}
 
 
 class Ours:
-    def __init__(self, program, threads, image, text):
+    def __init__(self, program, method, threads, image, text):
         widths = [",".join(map(str, w)) for w in (image, text)]
-        self.child = subprocess.Popen([program, str(threads)] + widths, text=True, bufsize=1,
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        command = [program, method, str(threads)] + widths
+        self.child = subprocess.Popen(command, text=True, bufsize=1, stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE)
 
     def step(self):
         self.child.stdin.write("step\n")
@@ -102,20 +225,27 @@ def busy():
     return 1 - (idle2 - idle) / max(total2 - total, 1)
 
 
-def compare(program, threads, image, text, steps):
+def timed(side):
+    start = time.perf_counter()
+    ms = side.step()
+    return ms if ms is not None else 1e3 * (time.perf_counter() - start)
+
+
+def compare(program, method, threads, image, text, steps):
     torch.manual_seed(0)
     torch.set_num_threads(threads)
-    sides = {"ours": Ours(program, threads, image, text), "torch": Torch(image, text)}
+    sides = {"ours": Ours(program, method, threads, image, text),
+             "torch": METHODS[method][0](image, text)}
     times = {name: [] for name in sides}
     for i in range(WARM_UP + steps):
         for name, side in sides.items():
-            ms = side.step()
+            ms = timed(side)
             time.sleep(.01)  # the other side's idle threads go to sleep
             if i >= WARM_UP:
                 times[name].append(ms)
     sides["ours"].close()
     ours, theirs = (statistics.median(times[n]) for n in ("ours", "torch"))
-    print("%d thread%s  %-34s" % (threads, " " if threads == 1 else "s", " / ".join(
+    print("%-7s %d thread%s  %-34s" % (method, threads, " " if threads == 1 else "s", " / ".join(
         "-".join(map(str, w)) for w in (image, text))), end="")
     for name, all_ms in times.items():
         print("  %s %.2f ms (min %.2f)" % (name, statistics.median(all_ms), min(all_ms)), end="")
@@ -123,17 +253,23 @@ def compare(program, threads, image, text, steps):
     return theirs >= ours
 
 
+def option(options, name, otherwise):
+    return options[options.index(name) + 1] if name in options else otherwise
+
+
 def main():
     program, options = sys.argv[1], sys.argv[2:]
-    steps = int(options[options.index("--steps") + 1]) if "--steps" in options else 30
+    steps = int(option(options, "--steps", 30))
+    only = option(options, "--method", None)
     load = busy()
     if load > BUSY and "--force" not in options:
         sys.exit("the machine is busy (%.0f %%): no figures. --force measures all the same" %
                  (100 * load))
     print("torch %s, medians of %d steps, machine %.0f %% busy before" %
           (torch.__version__, steps, 100 * load))
-    ok = [compare(program, threads, image, text, steps)
-          for threads in (1, 2) for image, text in WIDTHS]
+    ok = [compare(program, method, threads, image, text, steps)
+          for method in METHODS if only in (None, method)
+          for threads in (1, 2) for image, text in METHODS[method][1]]
     print("at least as fast in %d of %d" % (sum(ok), len(ok)))
 
 
