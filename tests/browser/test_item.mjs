@@ -61,3 +61,12 @@ test('what was deleted can be taken back', async ({ page, daemon }) => {
     assertEqual(after[member], before[member], member);
   }
 });
+
+test('what a model imagines', async ({ page, daemon }) => {
+  const model = await daemon.train('stamps', { method: 'corrae', activate: 'never' });
+  const tab = await page();
+  await tab.open(`${AT}?model=${model}`);
+  const strip = tab.locator('section.strip', { hasText: 'what the model imagines' });
+  await strip.locator('.tile').nth(3).waitFor();
+  await daemon.ask('DELETE', `/v1/collections/stamps/models/${model}`);
+});

@@ -2,6 +2,7 @@
  * Every view at three widths in both schemes: held to WCAG AA by axe, no wider than its window, and
  * left as a picture to be looked at; four of them are the README's.
  */
+import { fileURLToPath } from 'node:url';
 import path from 'node:path';
 import { ARTEFACTS, assert, checkAccess, shoot, test } from './harness.mjs';
 import { VIEWS } from './views.mjs';
@@ -10,7 +11,7 @@ import { VIEWS } from './views.mjs';
 const SIZES = [{ width: 360, height: 740, axe: true }, { width: 1280, height: 800, axe: true },
   { width: 2560, height: 1300, axe: false }];
 const README = ['search', 'item', 'train', 'compare'];
-const DOCS = path.resolve(import.meta.dirname, '../../docs');
+const DOCS = fileURLToPath(new URL('../../docs', import.meta.url));
 
 for (const { width, height, axe } of SIZES) {
   test(`every view at ${width} pixels`, async (context) => {

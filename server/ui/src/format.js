@@ -4,7 +4,8 @@ const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 export const count = (n) => (n ?? 0).toLocaleString('en');
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 export const percent = (x) => `${Math.round(x * 100)} %`;
-export const figure = (x, digits = 3) => (x === null || x === undefined ? '–' : x.toFixed(digits));
+export const figure = (x, digits = 3) => (x === null || x === undefined ? '–'
+  : x.toFixed(digits).replace('-', '−'));
 
 export function bytes(n) {
   let unit = 0;

@@ -74,7 +74,7 @@ function Card({ record }) {
   const url = usePictureUrl(record.file);
   const [broken, setBroken] = useState(false);
   const { item, status } = record;
-  const words = item.texts?.[0] || item.label || item.id || record.origin;
+  const words = item.texts?.[0] || item.id?.split('/').at(-1) || record.origin;
   return (
     <li class={`card ${record.problem ? 'bad' : ''}`}>
       <span class="pic">

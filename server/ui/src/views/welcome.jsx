@@ -68,7 +68,7 @@ const STEPS = [
   ['add', 'Add', 'Drop a folder of pictures with captions, labels, metadata; or a table.'],
   ['train', 'Train', 'Choose a method and watch it learn a common space from your own pairs.'],
   ['compare', 'Compare', 'See on held-out pairs what a model is worth, beside chance.'],
-  ['search', 'Search', 'Words find pictures, pictures find words, and pictures pictures.'],
+  ['search', 'Search', 'Words find pictures; pictures find words, and each other.'],
 ];
 
 export function Welcome({ collections }) {
