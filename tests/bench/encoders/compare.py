@@ -3,9 +3,10 @@ turn, round by round, so that what else the machine does meets all of them alike
 
 usage: compare.py BUILD-FOLDER ENCODERS-FOLDER [--rounds N] [--threads 1,2] [--case NAME]
 
-Texts are made of words that are one piece each, so a case's number of tokens is exact. Ours go from
-bytes to features, the peers' begin with ready ids. Times are a call's; first the best of all rounds,
-in brackets the median. `x` is the best peer's time by ours.
+Pictures begin with the network's square, ours as bytes, the peers' as floats. Texts are made of
+words that are one piece each, so a case's number of tokens is exact: ours go from bytes to features,
+the peers' begin with ready ids. Times are a call's; first the best of all rounds, in brackets the
+median. `x` is the best peer's time by ours.
 """
 import argparse
 import json
@@ -19,6 +20,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CASES = {'1 x 8': (1, 8), '1 x 32': (1, 32), '32 x 8': (32, 8), '32 x 32': (32, 32)}
 SECONDS = 0.1  # of one contestant's turn
 PEERS = ('onnx-plain', 'onnx-fused', 'torch')
+PICTURES = {'1 image': 1, '16 image': 16}
+PICTURE_PEERS = ('image-onnx', 'image-torch')
 
 
 class Contestant:
@@ -32,6 +35,13 @@ class Contestant:
         self.process.stdin.write(json.dumps(task) + '\n')
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
+
+
+class Pictures:
+    """The number of pictures is all there is to say."""
+
+    def task(self, n):
+        return {'pictures': n}
 
 
 class Texts:
@@ -69,9 +79,22 @@ def show(name, threads, times):
     best = {k: min(v) for k, v in times.items()}
     cells = ' '.join(f'{k} {1e3 * best[k]:.2f} ({1e3 * statistics.median(times[k]):.2f})'
                      for k in times)
-    onnx = min(best[k] for k in best if k.startswith('onnx'))
+    onnx = min(best[k] for k in best if 'onnx' in k)
+    torch = min(best[k] for k in best if 'torch' in k)
     print(f'{name:>8} {threads} threads: {cells} ms; onnxruntime x {onnx / best["ours"]:.2f}, '
-          f'torch x {best["torch"] / best["ours"]:.2f}', flush=True)
+          f'torch x {torch / best["ours"]:.2f}', flush=True)
+
+
+def compare(ours, folder, cases, peers, tasks, args):
+    contestants = [Contestant('ours', [ours, folder])] + [
+        Contestant(kind, [sys.executable, os.path.join(HERE, 'peer.py'), kind, folder])
+        for kind in peers]
+    for threads in map(int, args.threads.split(',')):
+        for name, case in cases.items():
+            show(name, threads, rounds(contestants, tasks, case, threads, args.rounds))
+    for c in contestants:
+        c.process.stdin.close()
+        c.process.wait()
 
 
 def main():
@@ -80,17 +103,17 @@ def main():
     parser.add_argument('encoders')
     parser.add_argument('--rounds', type=int, default=8)
     parser.add_argument('--threads', default='1,2')
-    parser.add_argument('--case', choices=CASES)
+    parser.add_argument('--case', choices=[*PICTURES, *CASES])
     args = parser.parse_args()
-    folder = os.path.join(args.encoders, 'all-minilm-l6-v2')
     ours = os.path.join(args.build, 'tests', 'bench', 'encoders', 'bench-encode')
-    contestants = [Contestant('ours', [ours, folder])] + [
-        Contestant(kind, [sys.executable, os.path.join(HERE, 'peer.py'), kind, folder])
-        for kind in PEERS]
-    texts = Texts(folder)
-    for threads in map(int, args.threads.split(',')):
-        for name in [args.case] if args.case else CASES:
-            show(name, threads, rounds(contestants, texts, CASES[name], threads, args.rounds))
+    for folder, cases, peers, tasks in (
+            ('efficientnet-lite0', {k: (n,) for k, n in PICTURES.items()}, PICTURE_PEERS,
+             lambda folder: Pictures()),
+            ('all-minilm-l6-v2', CASES, PEERS, Texts)):
+        names = [name for name in cases if args.case in (None, name)]
+        if names:
+            folder = os.path.join(args.encoders, folder)
+            compare(ours, folder, {name: cases[name] for name in names}, peers, tasks(folder), args)
 
 
 if __name__ == '__main__':
