@@ -92,9 +92,35 @@ static struct taps make_taps(enum ist_resample_filter filter, uint32_t n_in, uin
 	return taps;
 }
 
-/* Vectors of the compiler's: four lanes hold a pixel and whatever follows it. */
-typedef uint8_t bytes4 __attribute__((vector_size(4)));
+/* Vectors of the compiler's: one pixel, and two, each with a fourth lane that counts for nothing.
+ */
 typedef int32_t ints4 __attribute__((vector_size(16)));
+typedef int32_t ints8 __attribute__((vector_size(32)));
+
+/* What narrowing a row needs: its numbers in the lanes that they are multiplied in, and the weights
+ * of two taps at a time, each in the lanes of its pixel. */
+struct narrowing {
+	struct taps taps; /* width 0: the side stays as it is */
+	size_t n_pairs;	  /* of an output pixel at most */
+	ints8 *pairs;	  /* (n_out, n_pairs) */
+	int32_t *wide;	  /* (n_in and one, 4) */
+};
+
+static void make_narrowing(struct narrowing *ret, enum ist_resample_filter filter, uint32_t n_in,
+			   uint32_t n_out, struct ist_arena *arena)
+{
+	const struct taps *taps = &ret->taps;
+
+	ret->taps = make_taps(filter, n_in, n_out, arena);
+	ret->n_pairs = (taps->width + 1) / 2;
+	ret->pairs = ist_arena_alloc(arena, n_out * ret->n_pairs, sizeof(*ret->pairs));
+	ret->wide = ist_arena_alloc(arena, ((size_t)n_in + 1) * 4, sizeof(*ret->wide));
+	for (uint32_t i = 0; i < n_out; i++)
+		for (uint32_t k = 0; k < taps->width; k++)
+			for (size_t c = 0; c < 4; c++)
+				ret->pairs[i * ret->n_pairs + k / 2][k % 2 * 4 + c] =
+				    taps->weights[(size_t)i * taps->width + k];
+}
 
 /* The sum starts at one half, so the shift rounds; a cubic overshoots on both sides. */
 static inline uint8_t clip(int32_t sum)
@@ -103,24 +129,39 @@ static inline uint8_t clip(int32_t sum)
 	return sum < 0 ? 0 : sum > 255 ? 255 : (uint8_t)sum;
 }
 
-/* n pixels of one row from the `first` on; one byte past the row is read and counts for nothing. */
-static void across(const struct taps *taps, const uint8_t *row, uint32_t first, uint32_t n,
-		   uint8_t *out)
+static void clip_pixel(ints4 sum, uint8_t out[3])
 {
-	for (uint32_t i = first; i < first + n; i++, out += 3) {
-		const uint8_t *p = row + (size_t)taps->first[i] * 3;
-		const int32_t *w = taps->weights + (size_t)i * taps->width;
-		ints4 sum = {0};
+	ints4 over;
 
-		sum += 1 << (PRECISION - 1);
-		for (uint32_t k = 0; k < taps->n[i]; k++, p += 3) {
-			bytes4 pixel;
+	sum >>= PRECISION;
+	sum &= ~(sum >> 31);
+	over = sum > 255;
+	sum = (sum & ~over) | (over & 255);
+	for (int c = 0; c < 3; c++)
+		out[c] = (uint8_t)sum[c];
+}
 
-			memcpy(&pixel, p, sizeof(pixel));
-			sum += w[k] * __builtin_convertvector(pixel, ints4);
-		}
+/* n pixels of one row of n_in from the `first` on. */
+static void across(const struct narrowing *to, const uint8_t *row, uint32_t n_in, uint32_t first,
+		   uint32_t n, uint8_t *out)
+{
+	const ints4 half = {1 << (PRECISION - 1), 1 << (PRECISION - 1), 1 << (PRECISION - 1)};
+
+	for (uint32_t x = 0; x < n_in; x++)
 		for (int c = 0; c < 3; c++)
-			out[c] = clip(sum[c]);
+			to->wide[4 * x + c] = row[3 * x + c];
+	for (uint32_t i = first; i < first + n; i++, out += 3) {
+		const int32_t *p = to->wide + (size_t)to->taps.first[i] * 4;
+		const ints8 *w = to->pairs + i * to->n_pairs;
+		ints8 sum = {0}, two;
+
+		for (uint32_t k = 0; k < to->taps.n[i]; k += 2, p += 8, w++) {
+			memcpy(&two, p, sizeof(two));
+			sum += *w * two;
+		}
+		clip_pixel(half + __builtin_shufflevector(sum, sum, 0, 1, 2, 3) +
+			       __builtin_shufflevector(sum, sum, 4, 5, 6, 7),
+			   out);
 	}
 }
 
@@ -128,11 +169,12 @@ static void across(const struct taps *taps, const uint8_t *row, uint32_t first, 
 struct pass {
 	const struct ist_pixels *from;
 	const struct ist_window *window;
-	struct taps across, down; /* width 0: that side stays as it is */
-	uint8_t *line;		  /* (canvas_width, 3) and a byte: white, the picture's row in it */
-	uint8_t *narrow;	  /* (part_width, 3) */
-	int32_t *sums;		  /* (part_height, part_width, 3) */
-	size_t stride;		  /* of a row of the part */
+	struct narrowing across;
+	struct taps down; /* width 0: that side stays as it is */
+	uint8_t *line;	  /* (canvas_width, 3): white, the picture's row in it */
+	uint8_t *narrow;  /* (part_width, 3) */
+	int32_t *sums;	  /* (part_height, part_width, 3) */
+	size_t stride;	  /* of a row of the part */
 };
 
 /* Row y of the picture, brought to its width: (part_width, 3) */
@@ -142,8 +184,8 @@ static void narrow_row(const struct pass *p, uint32_t y, uint8_t *out)
 	size_t stride = (size_t)p->from->width * 3;
 
 	memcpy(p->line + (size_t)w->left * 3, p->from->rgb + y * stride, stride);
-	if (p->across.width > 0)
-		across(&p->across, p->line, w->x, w->part_width, out);
+	if (p->across.taps.width > 0)
+		across(&p->across, p->line, w->canvas_width, w->x, w->part_width, out);
 	else
 		memcpy(out, p->line + (size_t)w->x * 3, p->stride);
 }
@@ -255,7 +297,8 @@ static void resize_columns_last(const struct pass *p, uint8_t *ret, struct ist_a
 
 	for (uint32_t i = 0; i < w->part_height; i++) {
 		blend_rows(p, i, sums);
-		across(&p->across, p->line, w->x, w->part_width, ret + i * p->stride);
+		across(&p->across, p->line, w->canvas_width, w->x, w->part_width,
+		       ret + i * p->stride);
 	}
 }
 
@@ -285,10 +328,10 @@ void ist_resample_window(const struct ist_pixels *from, const struct ist_window 
 {
 	struct pass p = {.from = from, .window = w, .stride = (size_t)w->part_width * 3};
 
-	p.line = ist_arena_alloc(arena, (size_t)w->canvas_width * 3 + 1, 1);
+	p.line = ist_arena_alloc(arena, (size_t)w->canvas_width * 3, 1);
 	memset(p.line, 255, (size_t)w->canvas_width * 3);
 	if (w->width != w->canvas_width)
-		p.across = make_taps(filter, w->canvas_width, w->width, arena);
+		make_narrowing(&p.across, filter, w->canvas_width, w->width, arena);
 	if (w->height == w->canvas_height) {
 		copy_rows(&p, ret);
 		return;
