@@ -1,13 +1,9 @@
 /* query: the items nearest to a text, a picture or another item. */
-#include <math.h>
 #include <string.h>
 
-#include "core/base/file.h"
 #include "core/base/memory.h"
-#include "server/base64.h"
+#include "server/cli/hits.h"
 #include "server/cli/print.h"
-
-#define PICTURE_BYTES_MAX ((size_t)45 << 20)
 
 static const char *const targets[] = {"image", "text", "any", NULL};
 static const char *const modalities[] = {"image", "text", NULL};
@@ -98,19 +94,6 @@ static enum ist_code add_options(const struct ist_args *args, json_t *body, stru
 	return IST_OK;
 }
 
-/* {"base64": the bytes of --image} */
-static enum ist_code read_picture(const char *file, json_t **ret, struct ist_err *err)
-{
-	struct ist_buf picture ist_auto(ist_buf_finish) = {0};
-	struct ist_buf text ist_auto(ist_buf_finish) = {0};
-
-	if (ist_file_read(file, PICTURE_BYTES_MAX, &picture, err) != IST_OK)
-		return err->code;
-	ist_base64_put(&text, picture.data, picture.len);
-	*ret = json_pack("{s:s}", "base64", text.data != NULL ? text.data : "");
-	return IST_OK;
-}
-
 /* {"compose": {"image": the picture or {"id"}, "text"}} */
 static json_t *composed(const struct ist_args *args, json_t *picture)
 {
@@ -126,7 +109,7 @@ static enum ist_code add_query(const struct ist_args *args, json_t *body, struct
 	const char *file = ist_args_text(args, "image"), *value;
 	json_t *query, *picture = NULL;
 
-	if (file != NULL && read_picture(file, &picture, err) != IST_OK)
+	if (file != NULL && ist_picture_json(file, &picture, err) != IST_OK)
 		return err->code;
 	if (ist_args_text(args, "compose") != NULL) {
 		query = composed(args, picture);
@@ -159,45 +142,11 @@ static enum ist_code by_post(struct ist_cli *cli, const struct ist_args *args, j
 
 /* ---- the answer ---- */
 
-static void put_number(struct ist_table *table, const json_t *number)
+static void print_reply(const struct ist_cli *cli, const json_t *reply)
 {
-	if (json_is_number(number))
-		ist_table_cell(table, "%.3f", json_number_value(number));
-	else
-		ist_table_cell(table, "-");
-}
+	const json_t *hits = json_object_get(reply, "hits");
 
-/* The text that was hit, or the item's first one. */
-static const char *text_of(const json_t *hit)
-{
-	json_int_t i = json_integer_value(json_object_get(hit, "text"));
-	const char *text =
-	    json_string_value(json_array_get(json_object_get(hit, "texts"), (size_t)i));
-
-	return text != NULL ? text : "";
-}
-
-static void print_hits(const struct ist_cli *cli, const json_t *reply)
-{
-	static const char *const heads[] = {">score", ">similarity", "found",
-					    "id",     "label",	     "text"};
-	const json_t *hits = json_object_get(reply, "hits"), *hit;
-	struct ist_table table ist_auto(ist_table_finish);
-	const char *label;
-	size_t i;
-
-	ist_table_init(&table, heads, IST_COUNT(heads));
-	json_array_foreach(hits, i, hit)
-	{
-		label = json_string_value(json_object_get(hit, "label"));
-		put_number(&table, json_object_get(hit, "score"));
-		put_number(&table, json_object_get(hit, "similarity"));
-		ist_table_cell(&table, "%s", json_string_value(json_object_get(hit, "modality")));
-		ist_table_cell(&table, "%s", json_string_value(json_object_get(hit, "id")));
-		ist_table_cell(&table, "%s", label != NULL ? label : "");
-		ist_table_cell(&table, "%s", text_of(hit));
-	}
-	ist_table_print(&table, cli);
+	ist_hits_print(cli, hits);
 	if (!cli->quiet && cli->tty_out)
 		printf("%s%zu hits by %s in %.1f ms%s\n", ist_color(cli->color_out, IST_DIM),
 		       json_array_size(hits), json_string_value(json_object_get(reply, "model")),
@@ -228,7 +177,7 @@ static enum ist_code run_query(struct ist_cli *cli, const struct ist_args *args,
 	if (cli->json)
 		ist_print_json(reply);
 	else
-		print_hits(cli, reply);
+		print_reply(cli, reply);
 	json_decref(reply);
 	return IST_OK;
 }

@@ -362,6 +362,25 @@ def test_train_shows_figures_beside_baselines(trained_by_client):
     assert "\033" not in done.stdout + done.stderr
 
 
+def test_what_a_model_imagines(trained_by_client):
+    cli, acmr = trained_by_client
+    done = cli.run("train", "trained-cli", "--method", "corrae", "--param", "epochs=100",
+                   "--param", "code=8", "--activate", "never")
+    model = re.search(r"Model (m_\d+)", done.stdout).group(1)
+    shown = cli.run("reconstruct", "trained-cli", model, "--id", "7", "--modality", "text",
+                    "-n", 3).stdout
+    assert shown.count("image") == 3
+    reply = cli.json("reconstruct", "trained-cli", model, "--id", "7", "--modality", "text",
+                     "--target", "text")
+    assert reply["modality"] == "text" and len(reply["vector"]) == 4
+    assert {hit["label"] for hit in reply["nearest"]} == {"k3"}
+    cli.run("reconstruct", "trained-cli", model, code=2)
+    cli.run("reconstruct", "trained-cli", model, "--id", "7", "--text", "x", code=2)
+    model = re.search(r"Model (m_\d+)", acmr.stdout).group(1)
+    assert "(no_model)" in cli.run("reconstruct", "trained-cli", model, "--id", "7",
+                                   code=1).stderr
+
+
 def test_models(trained_by_client, daemon):
     cli, _ = trained_by_client
     models = cli.json("models", "trained-cli")

@@ -5,8 +5,9 @@ usage: against_torch.py BENCH-TRAIN-STEP [--force] [--steps N] [--method NAME]
 Medians of 30 steps each (after 5 to warm up), at 1 and 2 threads. ACMR and MNS-GAN: the demo's and
 the paper's widths; CM-GANs: the paper's and half of them, a step being one iteration (four
 discriminators, five rounds of two generators); Corr-AE: a narrow code. A busy machine is refused:
-its figures would be its own, not the programs'. The torch side is what a careful user writes: fused Adam, gradients set to None, distances by cdist's direct form,
-encoders run once for all discriminators, nothing computed for weights that do not move.
+its figures would be its own, not the programs'. The torch side is what a careful user writes: fused
+Adam, gradients set to None, distances by cdist's direct form, encoders run once for all
+discriminators, nothing computed for weights that do not move.
 """
 import os
 import statistics
