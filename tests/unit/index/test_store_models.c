@@ -297,6 +297,55 @@ static void test_training_set(void **state)
 	ist_training_set_finish(&set);
 }
 
+/* Triples with both pictures in one part keep it, others have none; every picture comes once, also
+ * one without a text. */
+static void test_triples_of_a_training_set(void **state)
+{
+	struct fixture *f = *state;
+	struct ist_split by_field = {.field = "part", .no_validation = true};
+	float vector[FIXTURE_TEXT_DIM];
+	struct ist_triple triples[] = {{"a", "in red", "b"},
+				       {"b", "in blue", "c"},
+				       {"c", "in red", "d"},
+				       {"d", "in green", "c"},
+				       {"a", "in red", "out"}};
+	struct ist_training_set set;
+	struct ist_err err = {0};
+
+	fixture_put(f, "a", 1, NULL, "{\"part\":\"train\"}");
+	fixture_put(f, "b", 2, NULL, "{\"part\":\"train\"}");
+	fixture_put(f, "c", 3, NULL, "{\"part\":\"test\"}");
+	fixture_put(f, "d", 4, NULL, "{\"part\":\"test\"}");
+	fixture_put(f, "out", 5, NULL, NULL);
+	fixture_vector(77, FIXTURE_TEXT_DIM, vector);
+	for (size_t i = 0; i < IST_COUNT(triples); i++)
+		triples[i].text_vector = vector;
+	assert_ist_ok(ist_triples_write(f->c, triples, IST_COUNT(triples), &err));
+	assert_ist_ok(ist_training_set_load(f->c, &by_field, IST_NEEDS_TRIPLES, &set, &err));
+	assert_ptr_equal(set.pairs.triples, &set.triples);
+	assert_int_equal(set.triples.n_images, 4);
+	assert_int_equal(set.triples.n, 4); /* `out` has no part, so its triple does not count */
+	assert_int_equal(set.triples.part[0], IST_TRAIN);
+	assert_int_equal(set.triples.part[1], IST_UNUSED);
+	assert_int_equal(set.triples.part[2], IST_TEST);
+	for (size_t i = 0; i < set.triples.n; i++)
+		assert_memory_equal(set.triples.text + i * FIXTURE_TEXT_DIM, vector,
+				    sizeof(vector));
+	for (size_t i = 0; i < set.triples.n_images; i++) {
+		float x[FIXTURE_IMAGE_DIM];
+
+		fixture_vector((unsigned)i + 1, FIXTURE_IMAGE_DIM, x);
+		assert_memory_equal(set.triples.image + i * FIXTURE_IMAGE_DIM, x, sizeof(x));
+		assert_true(i == 0 || set.triples.item[i] > set.triples.item[i - 1]);
+	}
+	assert_int_equal(set.triples.reference[3], 3);
+	assert_int_equal(set.triples.target[3], 2);
+	ist_training_set_finish(&set);
+	assert_ist_ok(ist_training_set_load(f->c, &by_field, 0, &set, &err));
+	assert_null(set.pairs.triples);
+	ist_training_set_finish(&set);
+}
+
 static void count_parts(struct fixture *f, const struct ist_split *split, size_t parts[IST_N_PARTS])
 {
 	struct ist_training_set set;
@@ -343,4 +392,4 @@ static void test_split_by_field(void **state)
 TEST_MAIN(WITH_STORE(test_activate), WITH_STORE(test_other_models), WITH_STORE(test_delete_model),
 	  WITH_STORE(test_report), WITH_STORE(test_merge_and_restart),
 	  WITH_STORE(test_damaged_files), WITH_STORE(test_training_set),
-	  WITH_STORE(test_split_by_field))
+	  WITH_STORE(test_triples_of_a_training_set), WITH_STORE(test_split_by_field))
