@@ -373,7 +373,7 @@ def test_what_a_model_imagines(trained_by_client):
     reply = cli.json("reconstruct", "trained-cli", model, "--id", "7", "--modality", "text",
                      "--target", "text")
     assert reply["modality"] == "text" and len(reply["vector"]) == 4
-    assert {hit["label"] for hit in reply["nearest"]} == {"k3"}
+    assert {hit["modality"] for hit in reply["nearest"]} == {"text"}
     cli.run("reconstruct", "trained-cli", model, code=2)
     cli.run("reconstruct", "trained-cli", model, "--id", "7", "--text", "x", code=2)
     model = re.search(r"Model (m_\d+)", acmr.stdout).group(1)
