@@ -1,7 +1,7 @@
-"""A BERT-type sentence encoder's folder as an ONNX graph, ids of equal length -> unit vectors: plain
-(standard operators only) or fused (onnxruntime's own Attention, SkipLayerNormalization, BiasGelu).
-Built by hand, so that no exporter weakens the peer: query, key and value are one product, weights
-are turned once, and no mask is worked on where nothing is padded."""
+"""A BERT-type sentence encoder's folder as an ONNX graph, ids of equal length -> unit vectors:
+plain (standard operators only) or fused (onnxruntime's own Attention, SkipLayerNormalization,
+BiasGelu). Built by hand, so that no exporter weakens the peer: query, key and value are one
+product, weights are turned once, and no mask is worked on where nothing is padded."""
 import json
 import os
 
