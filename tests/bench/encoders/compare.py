@@ -4,9 +4,9 @@ turn, round by round, so that what else the machine does meets all of them alike
 usage: compare.py BUILD-FOLDER ENCODERS-FOLDER [--rounds N] [--threads 1,2] [--case NAME]
 
 Pictures begin with the network's square, ours as bytes, the peers' as floats. Texts are made of
-words that are one piece each, so a case's number of tokens is exact: ours go from bytes to features,
-the peers' begin with ready ids. Times are a call's; first the best of all rounds, in brackets the
-median. `x` is the best peer's time by ours.
+words that are one piece each, so a case's number of tokens is exact: ours go from bytes to
+features, the peers' begin with ready ids. Times are a call's; first the best of all rounds, in
+brackets the median. `x` is the best peer's time by ours.
 """
 import argparse
 import json
