@@ -413,8 +413,12 @@ enum ist_code ist_encoders_install(struct ist_encoders *e, const char *name, con
 		return ist_fail(err, IST_CONFLICT, "there is an encoder %s already", name);
 	if (rename(folder, path) != 0)
 		return ist_fail_errno(err, "rename %s to %s", folder, path);
-	if (ist_dir_sync(e->own, err) != IST_OK)
+	if (ist_dir_sync(e->own, err) != IST_OK) {
+		/* It is refused, so it must not be found at the next start. */
+		if (rename(path, folder) != 0)
+			ist_wrap(err, "%s stays behind", path);
 		return err->code;
+	}
 	pthread_mutex_lock(&e->lock);
 	add_folder(e, e->own, name, 0);
 	qsort(e->rows, e->n, sizeof(struct row *), compare);
