@@ -36,8 +36,9 @@ const expected = (text) => /Failed to load resource|net::ERR_|EventSource/.test(
 
 /* A page of a daemon; `faults` are looked at when the test is over. */
 export async function openPage(browser, daemon, { width = 1280, height = 800, dark = false,
-  context = null } = {}) {
+  scale = 1, context = null } = {}) {
   const own = context || await browser.newContext({ viewport: { width, height },
+    deviceScaleFactor: scale,
     colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce', acceptDownloads: false });
   const page = await own.newPage();
   page.setDefaultTimeout(TIMEOUT_MS);

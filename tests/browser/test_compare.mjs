@@ -24,11 +24,10 @@ test('differences are tested, and shown as the queries on which two models diffe
     const tab = await page();
     await tab.open('#/compare/stamps');
     await tab.getByRole('button', { name: 'Test the differences' }).click();
-    await tab.locator('.models-table').getByText('best', { exact: true }).waitFor({
-      timeout: 30000 });
+    await tab.locator('.models-table').getByText('best', { exact: true }).waitFor();
     for (const id of models) await tab.getByRole('checkbox', { name: `Choose ${id}` }).check();
     await until('the address', 5, () => tab.url().includes('models='));
-    await tab.locator('.apart').nth(3).waitFor({ timeout: 30000 });
+    await tab.locator('.apart').nth(3).waitFor();
     await tab.locator('.apart a').first().click();
     await until('side by side', 10, async () => await tab.locator('.sides .grid').count() === 2);
   });

@@ -30,12 +30,12 @@ for (const { width, height, axe } of SIZES) {
 }
 
 test('pictures for the README', async (context) => {
-  const tab = await context.page({ width: 1120, height: 700 });
-  const renew = process.env.ISTHMUS_README === '1';
+  const tab = await context.page({ width: 1280, height: 800, scale: 0.75 });
+  const folder = process.env.ISTHMUS_README === '1' ? DOCS : ARTEFACTS;
   for (const name of README) {
     const view = VIEWS.find((one) => one.name === name);
     await view.open(tab, context);
-    const where = renew ? path.join(DOCS, `${name}.jpg`) : path.join(ARTEFACTS, `${name}.jpg`);
-    await tab.screenshot({ path: where, type: 'jpeg', quality: 80 });
+    await tab.mouse.move(0, 0);
+    await tab.screenshot({ path: path.join(folder, `${name}.png`) });
   }
 });

@@ -32,8 +32,10 @@ export const VIEWS = [
     page.locator('.strip .tile').nth(14).waitFor()),
   view('add', '#/add/stamps', (page) => page.locator('.dropzone').waitFor()),
   view('train', '#/train/stamps', (page) => page.locator('.run').first().waitFor()),
-  view('compare', ({ models }) => `#/compare/stamps?models=${models.join()}`, (page) =>
-    page.locator('.apart').nth(3).waitFor({ timeout: 30000 })),
+  view('compare', ({ models }) => `#/compare/stamps?models=${models.join()}`, async (page) => {
+    await page.locator('.apart').nth(3).waitFor();
+    await page.locator('.models-table').getByText('best', { exact: true }).waitFor();
+  }),
   view('operate', '#/operate', (page) =>
     page.locator('section[aria-label=Encoders] tbody tr').first().waitFor()),
   view('docs', '/docs', (page) => page.locator('#putItem').waitFor()),

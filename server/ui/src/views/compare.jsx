@@ -205,10 +205,13 @@ function Apart({ collection, result, models }) {
   );
 }
 
-function Two({ collection, models }) {
+function Two({ collection, models, done }) {
   const [progress, setProgress] = useState(null);
-  const result = useLoad(`two ${collection} ${models.join()}`, () =>
-    compare(collection, { models, queries: QUERIES }, setProgress));
+  const result = useLoad(`two ${collection} ${models.join()}`, async () => {
+    const compared = await compare(collection, { models, queries: QUERIES }, setProgress);
+    done();
+    return compared;
+  });
   return (
     <section aria-label="Where they differ">
       <h2>Where {models[0]} and {models[1]} differ most</h2>
@@ -336,7 +339,7 @@ export function Compare({ route, collection, collections }) {
         {trained[0].report.split && ` ${count(trained[0].report.split.test)} pairs were held out.`}
       </p>
       {picked.length === 2 && ids.includes(picked[0]) && ids.includes(picked[1])
-        && <Two key={picked.join()} collection={collection} models={picked} />}
+        && <Two key={picked.join()} collection={collection} models={picked} done={data.reload} />}
     </div>
   );
 }
