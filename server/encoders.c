@@ -286,7 +286,8 @@ enum ist_code ist_encoders_info(struct ist_encoders *e, const char *name, bool o
 			   : ist_fail(err, IST_NOT_FOUND, "there is no encoder \"%.64s\"", name);
 }
 
-/* Trying is the only way to know: weights may be damaged where the description is whole. */
+/* Trying is the only way to know: weights may be damaged where the description is whole. What hands
+ * on the input itself is for whoever asks for it. */
 void ist_encoders_best(struct ist_encoders *e, enum ist_modality modality,
 		       char ret[IST_ENCODER_NAME])
 {
@@ -295,7 +296,7 @@ void ist_encoders_best(struct ist_encoders *e, enum ist_modality modality,
 	const struct ist_encoder *encoder;
 
 	for (size_t i = 0; i < n; i++) {
-		if (!list[i].takes[modality] ||
+		if (!list[i].takes[modality] || ist_form_of(list[i].name) != IST_FORM_VECTOR ||
 		    ist_encoders_get(e, list[i].name, &encoder, NULL) != IST_OK)
 			continue;
 		snprintf(ret, IST_ENCODER_NAME, "%s", list[i].name);
