@@ -287,20 +287,23 @@ static void print_table(const struct table_kind *kind, struct features *features
 	table_finish(t);
 }
 
-/* "cmgan={\"code\": 64}": a row of a table made by hand. */
-static bool add_tried(struct options *o, char *text)
+/* "cmgan={\"code\": 64}": a row of a table made by hand. What it points at lives as long as the
+ * program. */
+static bool add_tried(struct options *o, const char *text)
 {
-	char *params = strchr(text, '=');
+	const char *params = strchr(text, '=');
+	const struct ist_method *method;
+	struct table_row *row;
 
 	if (params == NULL || o->n_tried == TABLE_ROWS)
 		return false;
-	*params++ = '\0';
-	o->tried[o->n_tried] =
-	    (struct table_row){.title = params, .method = text, .params = params};
-	if (ist_method_find(text) == NULL)
-		return false;
-	table_names_of(ist_method_find(text), o->tried[o->n_tried++].names);
-	return true;
+	row = &o->tried[o->n_tried++];
+	row->method = ist_strndup(text, (size_t)(params - text));
+	row->title = row->params = params + 1;
+	method = ist_method_find(row->method);
+	if (method != NULL)
+		table_names_of(method, row->names);
+	return method != NULL;
 }
 
 static bool parse(struct options *o, int argc, char **argv)
@@ -356,6 +359,10 @@ int main(int argc, char **argv)
 			MAX_RUNS);
 		return 2;
 	}
+	printf("isthmus %s\n\n    figures FOLDER", IST_VERSION);
+	for (int i = 2; i < argc; i++)
+		printf(" %s", argv[i]);
+	printf("\n");
 	for (size_t i = 0; i < IST_COUNT(sets); i++) {
 		struct features features;
 
