@@ -73,10 +73,10 @@ def test_texts(api, pretrained):
 
 def test_pictures(api, pretrained):
     """As the golden ones were made: a white square around each."""
-    assert api.put("/v1/collections/padded", {"geometry": "pad"}).status == 201
+    assert api.put("/v1/collections/pretrained-padded", {"geometry": "pad"}).status == 201
     golden = tensors(GOLDEN / "efficientnet/pictures.safetensors")
     names = [name for name in golden if not name.startswith("stamps/")]
-    found = embed(api, "/v1/collections/padded", [
+    found = embed(api, "/v1/collections/pretrained-padded", [
         {"image": {"base64": base64.b64encode(
             (GOLDEN / "efficientnet" / name).read_bytes()).decode()}} for name in names])
     for name, got in zip(names, found):
