@@ -103,7 +103,8 @@ TILES(2)
 TILES(3)
 TILES(4)
 TILES(5)
-TILES(6) TILES(7) TILES(8)
+TILES(6)
+TILES(7) TILES(8)
 
 #define ROW(n)                                                                                     \
 	{                                                                                          \

@@ -30,14 +30,12 @@ IST_CHECKED enum ist_code ist_train(const struct ist_method *method, const struc
 				    const struct ist_train_hooks *hooks, struct ist_model **ret,
 				    json_t **ret_report, struct ist_err *err);
 
-/* The same beside baselines that an earlier report of the same pairs, split and seed holds, which are
- * then not trained again; NULL: they are trained. */
-IST_CHECKED enum ist_code ist_train_beside(const struct ist_method *method,
-					   const struct ist_pairs *pairs, json_t *params,
-					   uint64_t seed, json_t *baselines,
-					   const struct ist_train_hooks *hooks,
-					   struct ist_model **ret, json_t **ret_report,
-					   struct ist_err *err);
+/* The same beside baselines that an earlier report of the same pairs, split and seed holds, which
+ * are then not trained again; NULL: they are trained. */
+IST_CHECKED enum ist_code
+ist_train_beside(const struct ist_method *method, const struct ist_pairs *pairs, json_t *params,
+		 uint64_t seed, json_t *baselines, const struct ist_train_hooks *hooks,
+		 struct ist_model **ret, json_t **ret_report, struct ist_err *err);
 
 /* Held-out figures of a trained model on the pairs of one part (:evaluate). */
 IST_CHECKED enum ist_code ist_evaluate(const struct ist_model *model, const struct ist_pairs *pairs,
