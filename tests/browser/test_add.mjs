@@ -97,7 +97,7 @@ test('an empty server says what to do, and the demo data are one click away', as
       await tab.setViewportSize({ width, height });
       for (const scheme of ['dark', 'light']) {
         await tab.emulateMedia({ colorScheme: scheme });
-        await checkAccess(tab, `welcome, ${scheme}`);
+        if (width === 1280) await checkAccess(tab, `welcome, ${scheme}`);
         await shoot(tab, `welcome-${width}-${scheme}`);
       }
     }
