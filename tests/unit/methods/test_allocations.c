@@ -6,6 +6,7 @@
 #include "core/methods/acmr.h"
 #include "core/methods/cmgan.h"
 #include "core/methods/corrae.h"
+#include "core/methods/dmim.h"
 #include "core/methods/mnsgan.h"
 #include "tests/unit/allocations.h"
 
@@ -154,5 +155,42 @@ static void test_corrae(void **state)
 	ist_corrae_destroy(a);
 }
 
+static void step_dmim(void *network)
+{
+	ist_dmim_step(network, 1e-4);
+}
+
+static void check_dmim(struct ist_dmim_settings s)
+{
+	struct ist_dmim *a;
+	struct ist_err err;
+
+	s.lambda_text = s.lambda_local = .05;
+	s.critic = 24;
+	s.locations = 4;
+	s.critic_pace = 1;
+	s.side = IST_PIXELS_SIDE;
+	assert_ist_ok(ist_dmim_create(&s, 0, &a, &err));
+	check(&(struct stepper){a, step_dmim});
+	ist_dmim_destroy(a);
+}
+
+/* Over features, and from pixels and words. */
+static void test_dmim(void **state)
+{
+	if (!ALLOCATIONS_COUNT)
+		skip();
+	check_dmim((struct ist_dmim_settings){.n_in = {1000, 300}, .d = 64, .batch = 32});
+	check_dmim((struct ist_dmim_settings){
+	    .n_in = {3 * IST_PIXELS_SIDE * IST_PIXELS_SIDE, IST_WORDS_MAX},
+	    .d = 32,
+	    .batch = 16,
+	    .cnn = true,
+	    .lstm = true,
+	    .channels = 4,
+	    .words = 6,
+	    .vocabulary = 10});
+}
+
 TEST_MAIN(cmocka_unit_test(test_acmr), cmocka_unit_test(test_mnsgan), cmocka_unit_test(test_cmgan),
-	  cmocka_unit_test(test_corrae))
+	  cmocka_unit_test(test_corrae), cmocka_unit_test(test_dmim))
