@@ -104,14 +104,15 @@ TILES(3)
 TILES(4)
 TILES(5)
 TILES(6)
-TILES(7) TILES(8)
+TILES(7)
+TILES(8)
 
 #define ROW(n)                                                                                     \
 	{                                                                                          \
 		tile_##n##x1, tile_##n##x2, tile_##n##x3                                           \
 	}
-    static const product_tile tiles[IST_CONV_PLACES][IST_CONV_VECTORS] = {
-	ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7), ROW(8)};
+static const product_tile tiles[IST_CONV_PLACES][IST_CONV_VECTORS] = {
+    ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7), ROW(8)};
 
 /* Tiles of nearly the same height: seven and seven are faster than eight and six. */
 void ist_conv_product(const struct ist_conv_product *p, size_t n, unsigned vectors)
