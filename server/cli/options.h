@@ -52,7 +52,7 @@ extern const size_t ist_n_commands;
 extern const struct ist_opt ist_global_opts[];
 extern const size_t ist_n_global_opts;
 
-#define IST_MAX_WORDS 8
+#define IST_MAX_WORDS 24
 
 struct ist_given {
 	const struct ist_opt *opt;

@@ -184,12 +184,13 @@ static void test_job_json(void **state)
 	json_t *job = ist_job_json(&row, NULL);
 	ist_autofree char *text = json_dumps(job, JSON_COMPACT | JSON_SORT_KEYS);
 
-	assert_string_equal(text, "{\"collection\":\"stamps\",\"created_at\":\"1970-01-01T00:00:01."
-				  "000000Z\",\"curves\":{\"a\":[[1,2]]},\"error\":{\"code\":"
-				  "\"internal\"},\"eta_s\":null,\"finished_at\":\"1970-01-01T00:00:"
-				  "02.500000Z\",\"id\":\"j_7\",\"kind\":\"train\",\"progress\":0.5,"
-				  "\"result\":null,\"stage\":\"epoch 1\",\"started_at\":null,"
-				  "\"state\":\"failed\"}");
+	assert_string_equal(text,
+			    "{\"collection\":\"stamps\",\"created_at\":\"1970-01-01T00:00:01."
+			    "000000Z\",\"curves\":{\"a\":[[1,2]]},\"error\":{\"code\":"
+			    "\"internal\"},\"eta_s\":null,\"finished_at\":\"1970-01-01T00:00:"
+			    "02.500000Z\",\"id\":\"j_7\",\"kind\":\"train\",\"progress\":0.5,"
+			    "\"request\":{},\"result\":null,\"stage\":\"epoch 1\",\"started_at\":"
+			    "null,\"state\":\"failed\"}");
 	json_decref(job);
 }
 
