@@ -86,6 +86,23 @@ test('a drop that holds nothing of use says so', async ({ page }) => {
   await tab.getByText('There is no picture and no table among these files.').waitFor();
 });
 
+test('files are dropped anywhere on the page', async ({ page }) => {
+  const tab = await page();
+  await tab.open('#/add/stamps');
+  await tab.locator('.dropzone').waitFor();
+  const bytes = (await fs.readFile(`${STAMPS}/animals/birds/penguin.png`)).toString('base64');
+  await tab.evaluate((data) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], 'bird.png'));
+    transfer.items.add(new File(['A dropped bird.'], 'bird.txt'));
+    document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true,
+      cancelable: true }));
+  }, bytes);
+  await tab.locator('.card', { hasText: 'A dropped bird.' }).waitFor();
+  await tab.getByRole('button', { name: 'Not these' }).click();
+  await tab.locator('.dropzone').waitFor();
+});
+
 test('an empty server says what to do, and the demo data are one click away', async ({ page }) => {
   const folder = '/usr/share/tuxpaint/stamps/food';
   const daemon = await new Daemon('--demo', folder).start();

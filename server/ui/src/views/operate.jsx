@@ -110,7 +110,8 @@ function Collections({ list, reload }) {
             <td class="number" data-title="items">{count(one.counts.items)}
               {one.counts.failed > 0 && <small class="bad">{' '}
                 {count(one.counts.failed)} failed</small>}</td>
-            <td data-title="encoders">{one.image_encoder.name}, {one.text_encoder.name}</td>
+            <td data-title="encoders">{one.image_encoder.name}, {one.text_encoder.name}
+              {one.geometry && <small class="quiet"> {one.geometry}</small>}</td>
             <td data-title="model">{one.active_model}</td>
             <td data-title="index">{one.index.kind}, {one.index.state}{recall(one.index)}</td>
             <td><DeleteCollection name={one.name} done={reload} /></td>
