@@ -69,8 +69,8 @@ export function useTitle(title) {
 }
 
 /* What the methods of this server can do, by name: {acmr: ['embed_image', …]}. */
-export function useAbilities() {
-  const methods = useLoad('methods', (signal) => get('/v1/methods', { signal }));
+export function useAbilities(wanted = true) {
+  const methods = useLoad(wanted ? 'methods' : null, (signal) => get('/v1/methods', { signal }));
   return useMemo(() => Object.fromEntries((methods.data?.methods || [])
     .map((one) => [one.name, one.can])), [methods.data]);
 }

@@ -9,10 +9,11 @@ import { Icon } from './icons.jsx';
 
 const SIZES = [160, 320, 640];
 
-export function Thumb({ collection, id, alt = '', wide }) {
+export function Thumb({ collection, id, alt = '', wide, first }) {
   const source = (size) => imagePath(collection, id, size);
   return (
-    <img src={source(320)} alt={alt} loading="lazy" decoding="async" width="320" height="320"
+    <img src={source(320)} alt={alt} loading={first ? 'eager' : 'lazy'} decoding="async"
+      width="320" height="320"
       srcset={SIZES.map((size) => `${source(size)} ${size}w`).join(', ')}
       sizes={wide || '(min-width: 50rem) 13rem, (min-width: 30rem) 30vw, 45vw'} />
   );
@@ -33,7 +34,7 @@ export function Score({ score, similarity }) {
 }
 
 /* `item` is a hit or an item; `hasImage` false where it is known to have none. */
-export function Tile({ collection, item, hasImage = true, hit, keep = {}, more = true }) {
+export function Tile({ collection, item, hasImage = true, hit, keep = {}, first }) {
   const texts = item.texts || [];
   const caption = texts[hit?.text ?? 0] || item.label || item.id;
   const to = href('item', collection, keep, item.id);
@@ -41,18 +42,16 @@ export function Tile({ collection, item, hasImage = true, hit, keep = {}, more =
     <li class="tile">
       <a class="open" href={to}>
         {hasImage
-          ? <span class="pic"><Thumb collection={collection} id={item.id} alt="" /></span>
+          ? <span class="pic"><Thumb collection={collection} id={item.id} first={first} /></span>
           : <span class="pic words" aria-hidden="true"><span>{caption}</span></span>}
         {hit && <Score score={hit.score} similarity={hit.similarity} />}
         <span class="caption">{caption}</span>
       </a>
       {item.label && <span class="label">{item.label}</span>}
-      {more && (
-        <a class="more" href={href('search', collection, { ...keep, id: item.id })}
-          aria-label={`More like this: ${caption}`} title="More like this">
-          <Icon name="similar" size={18} />
-        </a>
-      )}
+      <a class="more" href={href('search', collection, { ...keep, id: item.id })}
+        aria-label={`More like this: ${caption}`} title="More like this">
+        <Icon name="similar" size={18} />
+      </a>
     </li>
   );
 }

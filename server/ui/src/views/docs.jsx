@@ -1,5 +1,5 @@
 /* /docs: openapi.yaml, read and shown. Nothing here knows an operation by name. */
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { load } from 'js-yaml';
 import { get } from '../api.js';
 import { ErrorFace, Loading } from '../parts/faces.jsx';
@@ -122,38 +122,51 @@ function Bodies({ spec, content }) {
       {schema && <Schema spec={spec} schema={schema} depth={schema.$ref ? 1 : 0} />}</div>));
 }
 
-function Operation({ spec, operation }) {
+/* What is folded away is not made: the contract is long. */
+function Folded({ id, summary, children }) {
+  const [open, setOpen] = useState(location.hash === `#${id}`);
+  return (
+    <details class="operation" id={id} open={open}
+      onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{summary}</summary>
+      {open && <div class="inside">{children()}</div>}
+    </details>
+  );
+}
+
+function Inside({ spec, operation }) {
   const parameters = [...(operation.shared || []), ...(operation.parameters || [])]
     .map((one) => resolve(spec, one));
   const body = resolve(spec, operation.requestBody);
   return (
-    <details class="operation" id={operation.operationId}>
-      <summary>
-        <b class={`verb ${operation.method}`}>{operation.method.toUpperCase()}</b>
-        <code>{operation.path}</code> <span>{operation.summary}</span>
-      </summary>
-      <div class="inside">
-        <Prose text={operation.description} />
-        <Parameters spec={spec} list={parameters} />
-        {body.content && <><h4>Body</h4><Bodies spec={spec} content={body.content} /></>}
-        <h4>Example</h4>
-        <pre tabIndex={0}>{exampleOf(spec, operation, parameters)}</pre>
-        <h4>Answers</h4>
-        <dl class="members">
-          {Object.entries(operation.responses).map(([status, response]) => {
-            const answer = resolve(spec, response);
-            return (
-              <div key={status}>
-                <dt><code>{status}</code></dt>
-                <dd><Prose text={answer.description} />
-                  {Number(status) < 400 && <Bodies spec={spec} content={answer.content} />}</dd>
-              </div>);
-          })}
-        </dl>
-      </div>
-    </details>
+    <>
+      <Prose text={operation.description} />
+      <Parameters spec={spec} list={parameters} />
+      {body.content && <><h4>Body</h4><Bodies spec={spec} content={body.content} /></>}
+      <h4>Example</h4>
+      <pre tabIndex={0}>{exampleOf(spec, operation, parameters)}</pre>
+      <h4>Answers</h4>
+      <dl class="members">
+        {Object.entries(operation.responses).map(([status, response]) => {
+          const answer = resolve(spec, response);
+          return (
+            <div key={status}>
+              <dt><code>{status}</code></dt>
+              <dd><Prose text={answer.description} />
+                {Number(status) < 400 && <Bodies spec={spec} content={answer.content} />}</dd>
+            </div>);
+        })}
+      </dl>
+    </>
   );
 }
+
+const Line = ({ operation }) => (
+  <>
+    <b class={`verb ${operation.method}`}>{operation.method.toUpperCase()}</b>
+    <code>{operation.path}</code> <span>{operation.summary}</span>
+  </>
+);
 
 /* ---- all of it ---- */
 
@@ -168,6 +181,17 @@ export function Docs() {
   const text = useLoad('openapi', (signal) => get('/openapi.yaml', { signal }));
   const spec = useMemo(() => (text.data ? load(text.data) : null), [text.data]);
   const [find, setFind] = useState('');
+  /* A link to a schema opens it. */
+  useEffect(() => {
+    const show = () => {
+      const there = document.getElementById(location.hash.slice(1));
+      if (there?.matches('details')) there.open = true;
+      there?.scrollIntoView();
+    };
+    addEventListener('hashchange', show);
+    show();
+    return () => removeEventListener('hashchange', show);
+  }, [spec]);
   if (text.error) return <ErrorFace error={text.error} retry={text.reload} />;
   if (!spec) return <Loading />;
   const wanted = find.toLowerCase();
@@ -186,17 +210,19 @@ export function Docs() {
           <section key={tag.name}>
             <h2>{tag.name}</h2>
             <p class="quiet">{tag.description}</p>
-            {rows.map((one) => <Operation key={one.operationId} spec={spec} operation={one} />)}
+            {rows.map((one) => (
+              <Folded key={one.operationId} id={one.operationId}
+                summary={<Line operation={one} />}>
+                {() => <Inside spec={spec} operation={one} />}
+              </Folded>))}
           </section>);
       })}
       {!wanted && <section>
         <h2>schemas</h2>
         {Object.entries(spec.components.schemas).map(([name, schema]) => (
-          <details class="operation" key={name} id={`schema-${name}`}>
-            <summary><code>{name}</code></summary>
-            <div class="inside"><Prose text={schema.description} />
-              <Schema spec={spec} schema={schema} /></div>
-          </details>))}
+          <Folded key={name} id={`schema-${name}`} summary={<code>{name}</code>}>
+            {() => <><Prose text={schema.description} /><Schema spec={spec} schema={schema} /></>}
+          </Folded>))}
       </section>}
     </div>
   );

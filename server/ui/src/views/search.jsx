@@ -13,6 +13,7 @@ import { go, href, takeScroll } from '../router.js';
 import { useAbilities, useLoad, useTitle } from '../use.js';
 
 const PAGE = 30;
+const FIRST = 8; /* tiles whose pictures are asked for at once; others when they come near */
 
 /* Parameters of the address with some of them changed; null takes one out. */
 export function changed(params, changes) {
@@ -188,8 +189,8 @@ function Results({ collection, query, params, model, methods }) {
     <>
       <Meta page={pages.pages[0].page} hits={hits.length} done={pages.done} methods={methods} />
       <Grid pages={pages} label="Hits">
-        {hits.map((hit) => <Tile key={hit.id} collection={collection} item={hit} hit={hit}
-          hasImage={hit.image !== null} keep={keepOf(params)} />)}
+        {hits.map((hit, i) => <Tile key={hit.id} collection={collection} item={hit} hit={hit}
+          first={i < FIRST} hasImage={hit.image !== null} keep={keepOf(params)} />)}
       </Grid>
       <More pages={pages} />
     </>
@@ -270,7 +271,7 @@ export function Search({ route, collection, collections }) {
   const { params } = route;
   const query = useMemo(() => readQuery(params), [params]);
   const models = useModels(collection);
-  const abilities = useAbilities();
+  const abilities = useAbilities(isComposed(query));
   const model = query.model || (isComposed(query) ? composing(models, abilities) : '');
   const methods = Object.fromEntries(models.map((model) => [model.id, model.method]));
   const set = (changes, options) =>
