@@ -61,9 +61,10 @@ static void make_image_key(const struct ist_encoder *encoder, enum ist_geometry 
 	make_key(encoder, kind, sha256, strlen(sha256), ret);
 }
 
+/* What every tokeniser takes for the same gap; they differ about other white space. */
 static bool is_space(char c)
 {
-	return c == ' ' || (c >= '\t' && c <= '\r');
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
 static void make_text_key(const struct ist_encoder *encoder, struct ist_str text,
