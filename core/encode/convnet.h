@@ -61,7 +61,7 @@ struct ist_shape3 ist_convnet_shape(const struct ist_convnet *net, size_t i);
 struct ist_convnet_pass;
 
 /* A free one or a new one; as many are kept as ever were in use together. It uses as many threads
- * as the calling thread's OpenMP setting says. */
+ * as the calling thread's OpenMP setting says; with one, the same picture gives the same bits. */
 IST_CHECKED enum ist_code ist_convnet_begin(struct ist_convnet *net, struct ist_convnet_pass **ret,
 					    struct ist_err *err);
 void ist_convnet_end(struct ist_convnet_pass *pass); /* NULL is allowed */

@@ -6,15 +6,16 @@
  * takes the place of the first block's expansion. The kernels (convnet_kernels.h) want AVX-512;
  * other CPUs and other networks go layer by layer (convnet_onednn.c).
  *
- * Threads share out strips of high blocks and the chunks of low ones, whose sums are then added up.
+ * A team (team.h) shares out strips of high blocks and the chunks of low ones, whose sums are then
+ * added up.
  * Activations are (places, vectors, 16).
  */
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/memory.h"
 #include "core/encode/convnet_fused.h"
+#include "core/encode/team.h"
 
 #define LANES IST_CONV_LANES
 #define CHUNK IST_CONV_CHUNK
@@ -38,6 +39,8 @@ struct pass {
 	float *picture; /* (picture_height, picture_width, 3) */
 	float *activations[2], *map, *mean;
 	struct scratch *scratch; /* one a thread */
+	bool *used;		 /* (blocks, threads): a thread has sums of a block's chunks */
+	struct ist_arena arena;	 /* of one run of a team */
 };
 
 /* ---- passes ---- */
@@ -60,15 +63,17 @@ static size_t rows_together(const struct ist_conv_block *b)
 	return (GROUP_PLACES + columns - 1) / columns;
 }
 
-/* High blocks become a strip a thread, at the cost of some rows at their seams that are expanded
- * twice; low ones are shared out by their chunks. */
+/* High blocks become strips, at the cost of some rows at their seams that are expanded twice, two a
+ * thread where they are high enough; low ones are shared out by their chunks. */
 static struct cut cut_block(const struct ist_conv_block *b, size_t threads)
 {
-	size_t height = b->project->to.height;
+	size_t height = b->project->to.height, rows;
+	size_t n = IST_MIN(height / MIN_STRIP, 2 * threads);
 
-	if (height < MIN_STRIP * threads)
-		threads = 1;
-	return (struct cut){(height + threads - 1) / threads, threads};
+	if (threads == 1 || n < threads)
+		n = 1;
+	rows = (height + n - 1) / n;
+	return (struct cut){rows, (height + rows - 1) / rows};
 }
 
 static size_t largest(size_t *of, size_t n)
@@ -101,7 +106,7 @@ static void share_memory(struct pass *p, struct ist_conv_pieces *pieces)
 	for (int t = 0; t < p->threads; t++)
 		p->scratch[t] = (struct scratch){ist_conv_piece(pieces, middle),
 						 ist_conv_piece(pieces, convolved),
-						 ist_conv_piece(pieces, t > 0 ? sums : 0)};
+						 ist_conv_piece(pieces, p->threads > 1 ? sums : 0)};
 }
 
 /* The picture's padding is zero once and for all. */
@@ -127,6 +132,7 @@ static void stop(struct ist_convnet_pass *pass)
 {
 	struct pass *p = pass->state;
 
+	ist_arena_finish(&p->arena);
 	free(p->memory);
 	free(p->scratch);
 	free(p->cuts);
@@ -179,7 +185,6 @@ struct strip {
 	const float *from; /* the block's input; NULL: it is the picture */
 	float *sums;	   /* of the block's result: all rows */
 	size_t first, n;   /* rows of it */
-	size_t thread, threads;
 	struct ist_conv_feed feed;
 };
 
@@ -305,12 +310,6 @@ static void run_chunk(struct strip *s, const struct ist_conv_chunk *c)
 	}
 }
 
-static void run_chunks(struct strip *s, size_t from, size_t to)
-{
-	for (size_t i = from; i < to; i++)
-		run_chunk(s, &s->block->chunks[i]);
-}
-
 /* The sums begin with the bias, and with the block's input where that is added. */
 static void start_sums(const struct strip *s)
 {
@@ -321,69 +320,75 @@ static void start_sums(const struct strip *s)
 		       s->sums + at);
 }
 
-static void run_strips(struct strip *s, const struct cut *cut)
+/* A high block: strips are its pieces. */
+static void run_strips(struct strip *s, struct ist_team *team, const struct cut *cut)
 {
 	size_t height = s->block->project->to.height;
 
-	for (size_t i = s->thread; i < cut->n; i += s->threads) {
+	for (size_t i; ist_team_next(team, cut->n, &i);) {
 		s->first = i * cut->rows;
-		if (s->first >= height)
-			return;
 		s->n = IST_MIN(cut->rows, height - s->first);
 		start_sums(s);
-		run_chunks(s, 0, s->block->n_chunks);
+		for (size_t c = 0; c < s->block->n_chunks; c++)
+			run_chunk(s, &s->block->chunks[c]);
 	}
 }
 
-/* A barrier of our own region; alone there is none, and it would be the caller's. */
-static void meet(size_t threads)
+/* Part i of n of what the team's members have summed up, onto what the sums begin with. */
+static void add_sums(const struct strip *s, const bool *used, size_t i, size_t n)
 {
-	if (threads > 1) {
-#pragma omp barrier
+	const struct ist_conv_block *b = s->block;
+	size_t places = ist_conv_places(&b->project->to);
+	size_t from = places * i / n, to = places * (i + 1) / n, at = from * b->out * LANES;
+
+	ist_conv_start(b->bias, b->project->conv.adds ? s->from + at : NULL, to - from, b->out,
+		       s->sums + at);
+	for (size_t t = 0; t < (size_t)s->pass->threads; t++) {
+		if (used[t])
+			ist_conv_add(s->pass->scratch[t].sums + at, (to - from) * b->out,
+				     s->sums + at);
 	}
 }
 
-/* Where a thread's part of n begins. */
-static size_t part_of(size_t n, size_t thread, size_t threads)
+/* A low block: chunks are its pieces, and whoever takes one has sums of its own. */
+static void run_shares(struct strip *s, struct ist_team *team, bool *used)
 {
-	return n * thread / threads;
-}
-
-/* All rows at once; the first thread has the bias and the result, the others add to it. */
-static void run_shares(struct strip *s)
-{
-	size_t thread = s->thread, threads = s->threads, n = s->block->n_chunks;
 	float *result = s->sums;
-	size_t vectors = ist_conv_places(&s->block->project->to) * s->block->out;
-	size_t from = part_of(vectors, thread, threads), to = part_of(vectors, thread + 1, threads);
+	size_t size = ist_conv_places(&s->block->project->to) * s->block->out * LANES;
 
 	s->n = s->block->project->to.height;
-	if (thread == 0) {
-		start_sums(s);
-	} else {
-		s->sums = s->scratch->sums;
-		memset(s->sums, 0, vectors * LANES * sizeof(*s->sums));
+	s->sums = s->scratch->sums;
+	for (size_t c; ist_team_next(team, s->block->n_chunks, &c);) {
+		if (!used[team->rank])
+			memset(s->sums, 0, size * sizeof(*s->sums));
+		used[team->rank] = true;
+		run_chunk(s, &s->block->chunks[c]);
 	}
-	run_chunks(s, part_of(n, thread, threads), part_of(n, thread + 1, threads));
-	meet(threads);
-	for (size_t t = 1; t < threads; t++)
-		ist_conv_add(s->pass->scratch[t].sums + from * LANES, to - from,
-			     result + from * LANES);
+	s->sums = result;
+	for (size_t i; ist_team_next(team, team->size, &i);)
+		add_sums(s, used, i, team->size);
 }
 
-static void run_head(const struct pass *p, const float *from, size_t thread, size_t threads)
+/* Alone there is nothing to share. */
+static void run_alone(struct strip *s)
+{
+	s->n = s->block->project->to.height;
+	start_sums(s);
+	for (size_t c = 0; c < s->block->n_chunks; c++)
+		run_chunk(s, &s->block->chunks[c]);
+}
+
+static void run_head(const struct pass *p, struct ist_team *team, const float *from)
 {
 	const struct ist_conv_fused *net = p->net;
 	const struct ist_conv_layer *l = &net->layers[net->n_layers - 1];
-	size_t n = net->n_head;
-	size_t places = ist_conv_places(&l->to), step = ist_conv_vectors(l->conv.in) * LANES;
 
-	for (size_t i = part_of(n, thread, threads); i < part_of(n, thread + 1, threads); i++) {
+	for (size_t i; ist_team_next(team, net->n_head, &i);) {
 		const struct ist_conv_chunk *c = &net->head[i];
 		struct ist_conv_feed feed = c->follow;
 		const struct ist_conv_product product = {
 		    .from = from,
-		    .step = step,
+		    .step = ist_conv_vectors(l->conv.in) * LANES,
 		    .n_runs = 1,
 		    .run = l->conv.in,
 		    .weights = c->widen,
@@ -394,15 +399,20 @@ static void run_head(const struct pass *p, const float *from, size_t thread, siz
 		    .feed = &feed,
 		};
 
-		ist_conv_product(&product, places, (unsigned)c->wide);
+		ist_conv_product(&product, ist_conv_places(&l->to), (unsigned)c->wide);
 	}
 }
 
 /* ---- running ---- */
 
+struct run {
+	const struct pass *pass;
+	ist_convnet_see see;
+	void *user;
+};
+
 /* (places, vectors, 16) -> (channels, places) */
-static void show(const struct ist_conv_layer *l, const float *x, size_t i, ist_convnet_see see,
-		 void *user)
+static void show(const struct run *r, const struct ist_conv_layer *l, const float *x, size_t i)
 {
 	size_t places = ist_conv_places(&l->to), step = ist_conv_vectors(l->to.channels) * LANES;
 	ist_autofree float *chw = ist_alloc(places * l->to.channels, sizeof(*chw));
@@ -410,37 +420,37 @@ static void show(const struct ist_conv_layer *l, const float *x, size_t i, ist_c
 	for (size_t c = 0; c < l->to.channels; c++)
 		for (size_t k = 0; k < places; k++)
 			chw[c * places + k] = x[k * step + c];
-	see(user, i, chw);
+	r->see(r->user, i, chw);
 }
 
-/* One thread's part; threads meet after every block. There may be fewer than the pass has room for:
- * OpenMP does not promise any number. */
-static void run_thread(const struct pass *p, size_t thread, size_t threads, ist_convnet_see see,
-		       void *user)
+#define STEPS 3 /* of a block at most: its pieces, adding up, showing */
+
+static void run_team(void *user, struct ist_team *team)
 {
-	const struct ist_conv_fused *net = p->net;
+	const struct run *r = user;
+	const struct pass *p = r->pass;
 	const float *from = NULL;
 
-	for (size_t i = 0; i < net->n; i++) {
+	for (size_t i = 0; i < p->net->n; i++) {
+		const struct ist_conv_block *b = &p->net->blocks[i];
 		float *to = p->activations[i % 2];
 		struct strip s = {.pass = p,
-				  .block = &net->blocks[i],
-				  .scratch = &p->scratch[thread],
+				  .block = b,
+				  .scratch = &p->scratch[team->rank],
 				  .from = from,
-				  .sums = to,
-				  .thread = thread,
-				  .threads = threads};
+				  .sums = to};
 
-		if (p->cuts[i].n > 1)
-			run_strips(&s, &p->cuts[i]);
+		if (team->size == 1)
+			run_alone(&s);
+		else if (p->cuts[i].n > 1)
+			run_strips(&s, team, &p->cuts[i]);
 		else
-			run_shares(&s);
-		meet(threads);
-		if (see != NULL && thread == 0)
-			show(net->blocks[i].project, to, net->blocks[i].last, see, user);
+			run_shares(&s, team, p->used + i * (size_t)p->threads);
+		for (size_t k; r->see != NULL && ist_team_next(team, 1, &k);)
+			show(r, b->project, to, b->last);
 		from = to;
 	}
-	run_head(p, from, thread, threads);
+	run_head(p, team, from);
 }
 
 static enum ist_code forward(struct ist_convnet_pass *pass, ist_convnet_see see, void *user,
@@ -449,17 +459,14 @@ static enum ist_code forward(struct ist_convnet_pass *pass, ist_convnet_see see,
 	struct pass *p = pass->state;
 	const struct ist_conv_fused *net = p->net;
 	const struct ist_conv_layer *last = &net->layers[net->n_layers - 1];
+	struct run run = {p, see, user};
 
-	if (p->threads == 1) {
-		run_thread(p, 0, 1, see, user);
-	} else {
-#pragma omp parallel num_threads(p->threads)
-		run_thread(p, (size_t)omp_get_thread_num(), (size_t)omp_get_num_threads(), see,
-			   user);
-	}
+	ist_arena_reset(&p->arena);
+	p->used = ist_arena_alloc(&p->arena, net->n * (size_t)p->threads, sizeof(*p->used));
+	ist_team_run((size_t)p->threads, STEPS * net->n + 1, run_team, &run, &p->arena);
 	ist_conv_mean(p->map, ist_conv_places(&last->to), net->head_vectors, p->mean);
 	if (see != NULL)
-		show(last, p->map, net->n_layers - 1, see, user);
+		show(&run, last, p->map, net->n_layers - 1);
 	return IST_OK;
 }
 

@@ -5,7 +5,7 @@
 #include <omp.h>
 #include <sched.h>
 
-#include "core/encode/transformer_private.h"
+#include "core/encode/team.h"
 
 #define SPINS 2000
 #define WORK_MIN 4e6 /* multiplications: some 50 microseconds, about what waking a thread costs */
