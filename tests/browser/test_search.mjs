@@ -64,7 +64,7 @@ test('one run of typing is one entry of the history', async ({ page }) => {
   await until('the second', 5, () => tab.url().endsWith('text=a+fruit'));
   await tab.goBack();
   await until('the car', 5, () => tab.url().includes('text=a+car'));
-  assertEqual(await field(tab).inputValue(), 'a car');
+  await until('its words', 5, async () => await field(tab).inputValue() === 'a car');
 });
 
 test('a picture is chosen, dropped or pasted; its address can be sent', async ({ page }) => {
