@@ -73,23 +73,6 @@ static enum ist_code take_back(struct automatic *a, struct ist_err *err)
 	return code;
 }
 
-/* What only the kept model tells: its id, its cost and size. */
-static enum ist_code put_kept(struct automatic *a, const struct ist_candidate *c,
-			      const struct ist_training_set *set, const char *id, json_t *row,
-			      struct ist_err *err)
-{
-	uint64_t bytes = 0;
-	double us = 0;
-	enum ist_code code = ist_embed_cost(c->model, &set->pairs, &us, err);
-
-	if (!code)
-		code = ist_models_bytes(a->collection, id, &bytes, err);
-	json_object_set_new(row, "id", json_string(id));
-	json_object_set_new(row, "embed_us", json_real(us));
-	json_object_set_new(row, "bytes", json_integer((json_int_t)bytes));
-	return code;
-}
-
 /* Every model gets its folder and row; `table` has a row for each in the same order. */
 static enum ist_code keep_all(struct automatic *a, const struct ist_selection *found,
 			      const struct ist_training_set *set, json_t *table,
@@ -108,7 +91,8 @@ static enum ist_code keep_all(struct automatic *a, const struct ist_selection *f
 		code = ist_models_add(a->collection, c->model, c->report, id, err);
 		ist_metrics_count(IST_COUNT_TRAININGS, code == IST_OK);
 		if (!code)
-			code = put_kept(a, c, set, id, json_array_get(table, row++), err);
+			code = ist_job_put_model(a->collection, id, c->model, &set->pairs,
+						 json_array_get(table, row++), err);
 		if (!code && i == found->chosen)
 			snprintf(a->chosen, sizeof(a->chosen), "%s", id);
 	}

@@ -8,7 +8,7 @@
 #include "core/train/compare.h"
 #include "core/train/stage.h"
 #include "server/held_out.h"
-#include "server/jobs.h"
+#include "server/job_models.h"
 
 struct rival {
 	const char *id; /* in the request */
@@ -110,21 +110,13 @@ static enum ist_code put_rival(struct contest *c, const struct rival *r, json_t 
 	json_t *report =
 	    r->info.report != NULL ? json_loads(r->info.report, JSON_DECODE_ANY, NULL) : NULL;
 	json_t *seconds = json_object_get(report, "training_s");
-	uint64_t bytes;
-	double us;
-	enum ist_code code = ist_embed_cost(r->model, &c->held.pairs, &us, err);
+	enum ist_code code =
+	    ist_job_put_model(c->collection, r->id, r->model, &c->held.pairs, row, err);
 
-	if (!code)
-		code = ist_models_bytes(c->collection, r->id, &bytes, err);
-	json_object_set_new(row, "id", json_string(r->id));
 	json_object_set_new(row, "method", json_string(r->info.method));
 	json_object_set_new(row, "similarity", json_string(ist_model_similarity_name(r->model)));
 	json_object_set_new(row, "training_s",
 			    seconds != NULL ? json_incref(seconds) : json_null());
-	if (!code) {
-		json_object_set_new(row, "embed_us", json_real(us));
-		json_object_set_new(row, "bytes", json_integer((json_int_t)bytes));
-	}
 	json_decref(report);
 	return code;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/train/compare.h"
 #include "server/split_json.h"
 
 #define PAGE 100
@@ -60,4 +61,20 @@ enum ist_code ist_job_models(struct ist_collection *c, const char *job, char (**
 	*ret = ist_steal(&ids);
 	*ret_n = n;
 	return IST_OK;
+}
+
+enum ist_code ist_job_put_model(struct ist_collection *c, const char *id,
+				const struct ist_model *model, const struct ist_pairs *pairs,
+				json_t *row, struct ist_err *err)
+{
+	uint64_t bytes = 0;
+	double us = 0;
+	enum ist_code code = ist_embed_cost(model, pairs, &us, err);
+
+	if (!code)
+		code = ist_models_bytes(c, id, &bytes, err);
+	json_object_set_new(row, "id", json_string(id));
+	json_object_set_new(row, "embed_us", json_real(us));
+	json_object_set_new(row, "bytes", json_integer((json_int_t)bytes));
+	return code;
 }

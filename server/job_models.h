@@ -13,5 +13,10 @@ void ist_job_report_complete(const struct ist_job *job, const struct ist_split *
  */
 IST_CHECKED enum ist_code ist_job_models(struct ist_collection *c, const char *job,
 					 char (**ret)[32], size_t *ret_n, struct ist_err *err);
+/* What only a kept model tells of itself in a table of models: "id", "embed_us", "bytes". */
+IST_CHECKED enum ist_code ist_job_put_model(struct ist_collection *c, const char *id,
+					    const struct ist_model *model,
+					    const struct ist_pairs *pairs, json_t *row,
+					    struct ist_err *err);
 
 #endif

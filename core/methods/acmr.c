@@ -22,14 +22,7 @@ static const struct ist_param params[] = {
      .choices = presets,
      .help = "Where values that are not given come from: the data (auto), the paper, or the "
 	     "widths, schedule and weights of the authors' demo"},
-    IST_INT_BY_DATA("image_hidden_1", 0, 8192,
-		    "Width of the image projector's first hidden layer; 0: none"),
-    IST_INT_BY_DATA("image_hidden_2", 0, 8192, "Width of its second hidden layer; 0: none"),
-    IST_INT_BY_DATA("text_hidden_1", 0, 8192,
-		    "Width of the text projector's first hidden layer; 0: none"),
-    IST_INT_BY_DATA("text_hidden_2", 0, 8192, "Width of its second hidden layer; 0: none"),
-    IST_INT_BY_DATA("code", 2, 2048, "Dimensions of the common space"),
-    IST_INT("classifier_hidden", 50, 1, 4096, "Width of the modality classifier's hidden layer"),
+    IST_PARAM_PROJECTORS,
     IST_REAL_BY_DATA("alpha", 0, 1e4, "Weight of structure preservation (L_imi)"),
     IST_REAL_BY_DATA("beta", 0, 1e4, "Weight of label prediction (L_imd)"),
     IST_REAL_BY_DATA("lambda", 0, 1e4, "Weight of unlike items within L_imi"),
@@ -50,10 +43,7 @@ static const struct ist_param params[] = {
      .kind = IST_PARAM_CHOICE,
      .choices = positives,
      .help = "What an anchor is drawn to: all items of its class, or its own pair only"},
-    {.name = "input_scaling",
-     .kind = IST_PARAM_CHOICE,
-     .choices = ist_scaling_names,
-     .help = "What is done to features first, fitted on the training pairs"},
+    IST_PARAM_INPUT_SCALING,
     {.name = "similarity",
      .kind = IST_PARAM_CHOICE,
      .choices = similarities,
@@ -61,8 +51,7 @@ static const struct ist_param params[] = {
      .help = "How embeddings are ranked: distance of codes (the paper's), cosine of codes, or the "
 	     "probability of sharing a class (not in the paper); chosen on validation when not "
 	     "given"},
-    IST_INT("patience", 0, 0, 100000,
-	    "Epochs without a better figure on validation before training stops; 0: never"),
+    IST_PARAM_PATIENCE,
 };
 
 /* Narrow and wide features, then the presets "paper" and "demo". The authors' demo has another loss

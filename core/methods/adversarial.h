@@ -12,6 +12,20 @@
 
 #define IST_HIDDEN 2 /* hidden layers of a projector, at most */
 
+/* The rows of a parameter table that size the networks. */
+#define IST_PARAM_PROJECTORS                                                                       \
+	IST_INT_BY_DATA("image_hidden_1", 0, 8192,                                                 \
+			"Width of the image projector's first hidden layer; 0: none"),             \
+	    IST_INT_BY_DATA("image_hidden_2", 0, 8192,                                             \
+			    "Width of its second hidden layer; 0: none"),                          \
+	    IST_INT_BY_DATA("text_hidden_1", 0, 8192,                                              \
+			    "Width of the text projector's first hidden layer; 0: none"),          \
+	    IST_INT_BY_DATA("text_hidden_2", 0, 8192,                                              \
+			    "Width of its second hidden layer; 0: none"),                          \
+	    IST_INT_BY_DATA("code", 2, 2048, "Dimensions of the common space"),                    \
+	    IST_INT("classifier_hidden", 50, 1, 4096,                                              \
+		    "Width of the modality classifier's hidden layer")
+
 /* Widths, weights of the terms (0 takes one out), and how it is trained. */
 struct ist_adversarial_settings {
 	size_t n_in[IST_N_MODALITIES];

@@ -50,16 +50,14 @@ static const struct ist_param params[] = {
     IST_REAL_BY_DATA("weight_decay", 0, 10, "Of the generators' weights (not in the paper)"),
     IST_REAL("beta1", .5, 0, .9999, "Adam's smoothing of the gradient"),
     IST_REAL("beta2", .999, 0, .999999, "Adam's smoothing of its square"),
-    IST_CHOICE("input_scaling", ist_scaling_names,
-	       "What is done to features first, fitted on the training pairs"),
+    IST_PARAM_INPUT_SCALING,
     {.name = "similarity",
      .kind = IST_PARAM_CHOICE,
      .choices = similarities,
      .by_data = true,
      .help = "How embeddings are ranked: cosine of codes (the paper's), their distance, or the "
 	     "probability of sharing a class; chosen on validation when not given"},
-    IST_INT("patience", 0, 0, 100000,
-	    "Epochs without a better figure on validation before training stops; 0: never"),
+    IST_PARAM_PATIENCE,
 };
 
 /* Narrow and wide features, the authors' code. */

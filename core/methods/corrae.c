@@ -29,10 +29,8 @@ static const struct ist_param params[] = {
     IST_REAL("beta1", .9, 0, .9999, "Adam's smoothing of the gradient"),
     IST_REAL("beta2", .999, 0, .999999, "Adam's smoothing of its square"),
     IST_REAL("weight_decay", 1e-4, 0, 10, "Of all weights"),
-    IST_CHOICE("input_scaling", ist_scaling_names,
-	       "What is done to features first, fitted on the training pairs"),
-    IST_INT("patience", 0, 0, 100000,
-	    "Epochs without a better figure on validation before training stops; 0: never"),
+    IST_PARAM_INPUT_SCALING,
+    IST_PARAM_PATIENCE,
 };
 static const struct ist_default defaults[] = {{"epochs", 20, 20, {0}}};
 

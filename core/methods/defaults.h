@@ -33,6 +33,14 @@
 		.name = n, .kind = IST_PARAM_CHOICE, .choices = c, .help = h                       \
 	}
 
+/* What every trained network takes. */
+#define IST_PARAM_INPUT_SCALING                                                                    \
+	IST_CHOICE("input_scaling", ist_scaling_names,                                             \
+		   "What is done to features first, fitted on the training pairs")
+#define IST_PARAM_PATIENCE                                                                         \
+	IST_INT("patience", 0, 0, 100000,                                                          \
+		"Epochs without a better figure on validation before training stops; 0: never")
+
 /* One parameter's values: features up to IST_WIDE, wider ones, then the presets' in their order
  * from the second on ("auto" is the first). */
 struct ist_default {

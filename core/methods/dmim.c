@@ -77,8 +77,7 @@ static const struct ist_param params[] = {
      .choices = ist_scaling_names,
      .by_data = true,
      .help = "What is done to texts' features first; by default unit; words: none"},
-    IST_INT("patience", 0, 0, 100000,
-	    "Epochs without a better figure on validation before training stops; 0: never"),
+    IST_PARAM_PATIENCE,
 };
 
 static void decide(json_t *p, const char *name, json_t *value)

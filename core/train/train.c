@@ -1,7 +1,7 @@
 /*
  * ist_train: checks, the method's own training, the choice of a similarity on validation,
  * calibration, and the report. The test part is read by the report only, after everything has
- * been decided. The caller's hooks are passed down through a stage that scales its progress.
+ * been decided. The caller's hooks are passed down through stages that scale their progress.
  */
 #include "core/train/train.h"
 
@@ -16,6 +16,7 @@
 #include "core/train/calibrate.h"
 #include "core/train/composed.h"
 #include "core/train/report.h"
+#include "core/train/stage.h"
 
 #define MIN_TRAIN 10 /* pairs */
 #define MIN_TEST 2   /* items */
@@ -120,71 +121,32 @@ enum ist_code ist_train_check_params(const struct ist_method *method, const json
 	return IST_OK;
 }
 
-/* ---- stages ---- */
+/* ---- early stopping ---- */
 
-struct stage {
-	const struct ist_train_hooks *outer;
-	double from, to;
+/* The stage in which a method learns, and what its figure on validation is taken from. */
+struct learning {
+	struct ist_stage stage; /* first: the hooks get its address */
 	const struct ist_trials *validation;
 	const struct ist_composed *composed; /* of the validation part */
 };
 
-/* Fractions of a stage become fractions of the whole. */
-static void stage_progress(void *user, double fraction, const char *name)
-{
-	const struct stage *stage = user;
-
-	if (stage->outer->progress != NULL)
-		stage->outer->progress(stage->outer->user,
-				       stage->from + (stage->to - stage->from) * fraction, name);
-}
-
-static void stage_curve(void *user, const char *name, double step, double value)
-{
-	const struct stage *stage = user;
-
-	if (stage->outer->curve != NULL)
-		stage->outer->curve(stage->outer->user, name, step, value);
-}
-
-static bool stage_stop(void *user)
-{
-	const struct stage *stage = user;
-
-	return ist_stopped(stage->outer);
-}
-
 /* The hook that early stopping asks; NAN tells it that there is nothing to go by. */
-static double stage_validate(void *user, const struct ist_model *model)
+static double validate(void *user, const struct ist_model *model)
 {
-	const struct stage *stage = user;
-	const struct ist_train_hooks hooks = {.user = user, .stop = stage_stop};
+	const struct learning *l = user;
+	const struct ist_train_hooks quiet = {.user = l->stage.outer->user,
+					      .stop = l->stage.outer->stop};
 	double figure = NAN;
 
 	if (model->method->compose != NULL)
-		return stage->composed->n_queries > 0 &&
-			       ist_composed_figure(stage->composed, model, &hooks, &figure, NULL) ==
-				   IST_OK
+		return l->composed->n_queries > 0 && ist_composed_figure(l->composed, model, &quiet,
+									 &figure, NULL) == IST_OK
 			   ? figure
 			   : NAN;
-	if (stage->validation->direction[IST_IMAGE].n_queries == 0 || !model->crosses ||
-	    ist_trials_figure(stage->validation, model, &hooks, &figure, NULL) != IST_OK)
+	if (l->validation->direction[IST_IMAGE].n_queries == 0 || !model->crosses ||
+	    ist_trials_figure(l->validation, model, &quiet, &figure, NULL) != IST_OK)
 		return NAN;
 	return figure;
-}
-
-/* Checkpoints are handed to the method itself only: a baseline must not find its files. */
-static struct ist_train_hooks stage_hooks(struct stage *stage, double from, double to)
-{
-	stage->from = from;
-	stage->to = to;
-	return (struct ist_train_hooks){
-	    .user = stage,
-	    .progress = stage_progress,
-	    .curve = stage_curve,
-	    .stop = stage_stop,
-	    .validate = stage_validate,
-	};
 }
 
 /* ---- what it learned from ---- */
@@ -310,21 +272,20 @@ static void training_finish(struct training *t)
 	json_decref(t->report);
 }
 
-/* Everything that decides about the model; the test part is not touched. */
-static enum ist_code learn(struct training *t, const struct ist_train_hooks *outer,
-			   const struct ist_train_hooks *hooks, struct ist_err *err)
+/* Everything that decides about the model; the test part is not touched. Only here may checkpoints
+ * be kept: a baseline must not find a method's files. */
+static enum ist_code learn(struct training *t, const struct ist_train_hooks *hooks,
+			   struct ist_err *err)
 {
 	const char *const *names = ist_method_similarities(t->method);
 	bool choosing = names != NULL && ist_param_is_null(t->params, "similarity");
-	struct ist_train_hooks own = *hooks;
 	json_t *data = NULL;
 	int64_t begin_us = ist_monotonic_us();
 	enum ist_code code;
 
-	own.checkpoint_dir = outer->checkpoint_dir;
 	code = fingerprint(t->pairs, hooks, &data, err);
 	if (code == IST_OK)
-		code = t->method->train(t->pairs, t->params, t->seed, &own, &t->model, err);
+		code = t->method->train(t->pairs, t->params, t->seed, hooks, &t->model, err);
 	json_object_set_new(t->report, "training_s",
 			    json_real(round(1e-3 * (double)(ist_monotonic_us() - begin_us)) / 1e3));
 	if (code == IST_OK && choosing) {
@@ -347,9 +308,12 @@ static enum ist_code learn(struct training *t, const struct ist_train_hooks *out
 }
 
 /* Figures and baselines of queries across image and text. */
-static enum ist_code report_pairs(struct training *t, struct stage *stage, struct ist_err *err)
+static enum ist_code report_pairs(struct training *t, const struct ist_train_hooks *outer,
+				  struct ist_err *err)
 {
-	struct ist_train_hooks hooks = stage_hooks(stage, SHARE_METHOD, SHARE_BASELINES);
+	struct ist_stage stage;
+	struct ist_train_hooks hooks =
+	    ist_stage_hooks(&stage, outer, SHARE_METHOD, SHARE_BASELINES);
 	json_t *baselines = json_incref(t->baselines);
 	enum ist_code code = IST_OK;
 
@@ -358,8 +322,7 @@ static enum ist_code report_pairs(struct training *t, struct stage *stage, struc
 	if (code != IST_OK)
 		return code;
 	json_object_set_new(t->report, "baselines", baselines);
-	hooks = stage_hooks(stage, SHARE_BASELINES, 1);
-	stage_progress(stage, 0, "measuring on held-out items");
+	hooks = ist_stage_begin(&stage, outer, SHARE_BASELINES, 1, "measuring on held-out items");
 	code = ist_report_trials(&t->test, &hooks, t->report, err);
 	if (code == IST_OK && t->model->crosses)
 		code = ist_report_model(&t->test, t->model, &hooks, t->report, err);
@@ -367,13 +330,15 @@ static enum ist_code report_pairs(struct training *t, struct stage *stage, struc
 }
 
 /* The same of composed queries, under "composed". */
-static enum ist_code report_composed(struct training *t, struct stage *stage, struct ist_err *err)
+static enum ist_code report_composed(struct training *t, const struct ist_train_hooks *outer,
+				     struct ist_err *err)
 {
-	struct ist_train_hooks hooks = stage_hooks(stage, SHARE_METHOD, SHARE_BASELINES);
+	struct ist_stage stage;
+	struct ist_train_hooks hooks = ist_stage_begin(&stage, outer, SHARE_METHOD, SHARE_BASELINES,
+						       "measuring composed queries");
 	json_t *figures = NULL, *baselines = NULL;
 	enum ist_code code;
 
-	stage_progress(stage, 0, "measuring composed queries");
 	code = ist_composed_report(&t->composed_test, t->model, &hooks, &figures, err);
 	if (code != IST_OK)
 		return code;
@@ -393,14 +358,15 @@ static enum ist_code report_composed(struct training *t, struct stage *stage, st
 
 /* Everything about the model that is read from the test part. A method of triples may have no
  * pairs, or none held out. */
-static enum ist_code report(struct training *t, struct stage *stage, struct ist_err *err)
+static enum ist_code report(struct training *t, const struct ist_train_hooks *outer,
+			    struct ist_err *err)
 {
 	bool composes = t->model->method->compose != NULL;
-	enum ist_code code = composes ? report_composed(t, stage, err) : IST_OK;
+	enum ist_code code = composes ? report_composed(t, outer, err) : IST_OK;
 
 	if (code == IST_OK &&
 	    (!composes || (t->model->crosses && count_items(t->pairs, IST_TEST) >= MIN_TEST)))
-		code = report_pairs(t, stage, err);
+		code = report_pairs(t, outer, err);
 	return code;
 }
 
@@ -409,16 +375,13 @@ enum ist_code ist_train_beside(const struct ist_method *method, const struct ist
 			       const struct ist_train_hooks *hooks, struct ist_model **ret,
 			       json_t **ret_report, struct ist_err *err)
 {
-	static const struct ist_train_hooks none;
 	ist_auto(training_finish) struct training t = {.method = method,
 						       .pairs = pairs,
 						       .params = params,
 						       .seed = seed,
 						       .baselines = baselines};
-	struct stage stage = {.outer = hooks != NULL ? hooks : &none,
-			      .validation = &t.validation,
-			      .composed = &t.composed};
-	struct ist_train_hooks inner = stage_hooks(&stage, 0, SHARE_METHOD);
+	struct learning learning = {.validation = &t.validation, .composed = &t.composed};
+	struct ist_train_hooks inner = ist_stage_hooks(&learning.stage, hooks, 0, SHARE_METHOD);
 	enum ist_code code;
 
 	if (method->train == NULL)
@@ -436,12 +399,14 @@ enum ist_code ist_train_beside(const struct ist_method *method, const struct ist
 	ist_composed_init(&t.composed, pairs, IST_VALIDATION);
 	ist_composed_init(&t.composed_test, pairs, IST_TEST);
 	t.report = json_pack("{s:n}", "validation");
-	code = learn(&t, stage.outer, &inner, err);
+	inner.validate = validate;
+	inner.checkpoint_dir = learning.stage.outer->checkpoint_dir;
+	code = learn(&t, &inner, err);
 	if (code == IST_OK)
-		code = report(&t, &stage, err);
+		code = report(&t, learning.stage.outer, err);
 	if (code != IST_OK)
 		return code;
-	stage_progress(&stage, 1, "done");
+	ist_stage_begin(&learning.stage, hooks, 1, 1, "done");
 	*ret = ist_steal(&t.model);
 	*ret_report = ist_steal(&t.report);
 	return IST_OK;

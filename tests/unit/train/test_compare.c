@@ -16,20 +16,6 @@ struct table {
 	struct ist_comparison comparison;
 };
 
-static struct ist_model *train(struct toy *toy, int dimension)
-{
-	const struct ist_method *method = ist_method_find("linear");
-	json_t *given = json_pack("{s:i}", "dimension", dimension), *params = NULL;
-	struct ist_model *model = NULL;
-	struct ist_err err;
-
-	assert_ist_ok(ist_params_complete(method, given, &params, &err));
-	assert_ist_ok(method->train(&toy->pairs, params, 0, NULL, &model, &err));
-	json_decref(params);
-	json_decref(given);
-	return model;
-}
-
 /* A good model, a poor one, and the good one again. */
 static void table_init(struct table *t, enum ist_aim aim)
 {
@@ -40,7 +26,8 @@ static void table_init(struct table *t, enum ist_aim aim)
 	ist_trials_init(&t->trials, &t->toy.pairs, IST_TEST);
 	ist_comparison_init(&t->comparison, &t->trials, aim);
 	for (int i = 0; i < N_MODELS; i++) {
-		struct ist_model *model = train(&t->toy, dimension[i]);
+		struct ist_model *model =
+		    toy_train(&t->toy, "linear", json_pack("{s:i}", "dimension", dimension[i]));
 
 		assert_ist_ok(ist_comparison_add(&t->comparison, model, NULL, &err));
 		ist_model_unref(model);

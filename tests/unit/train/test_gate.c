@@ -6,20 +6,6 @@
 #include "tests/unit/test.h"
 #include "tests/unit/train/toy.h"
 
-static struct ist_model *train(struct toy *toy, const char *name, json_t *given)
-{
-	const struct ist_method *method = ist_method_find(name);
-	struct ist_model *model = NULL;
-	json_t *params = NULL;
-	struct ist_err err;
-
-	assert_ist_ok(ist_params_complete(method, given, &params, &err));
-	assert_ist_ok(method->train(&toy->pairs, params, 0, NULL, &model, &err));
-	json_decref(params);
-	json_decref(given);
-	return model;
-}
-
 static struct ist_gate compare(struct toy *toy, struct ist_model *a, struct ist_model *b)
 {
 	struct ist_gate gate;
@@ -37,8 +23,8 @@ static void the_better_one_wins(void **state)
 	struct ist_gate gate;
 
 	toy_init(&toy, 300, 5, true, 1);
-	good = train(&toy, "linear", NULL);
-	poor = train(&toy, "linear", json_pack("{s:i}", "dimension", 1));
+	good = toy_train(&toy, "linear", NULL);
+	poor = toy_train(&toy, "linear", json_pack("{s:i}", "dimension", 1));
 	gate = compare(&toy, good, poor);
 	assert_true(gate.activate && gate.low > 0 && gate.difference > gate.low);
 	assert_int_equal(gate.n_queries, 90);
@@ -60,7 +46,7 @@ static void too_few_items(void **state)
 	struct ist_gate gate;
 
 	toy_init(&toy, 100, 5, true, 1);
-	model = train(&toy, "linear", NULL);
+	model = toy_train(&toy, "linear", NULL);
 	for (size_t i = 0, kept = 0; i < toy.pairs.n; i++) {
 		if (toy.part[i] == IST_TEST && ++kept > 29)
 			toy.part[i] = IST_UNUSED;
@@ -84,7 +70,7 @@ static void against_identity_chance_is_the_bar(void **state)
 	toy_init(&toy, 300, 5, true, 1);
 	toy_init(&noise, 300, 5, true, 1e4);
 	identity = ist_identity_create(toy.pairs.dim, false);
-	model = train(&toy, "linear", NULL);
+	model = toy_train(&toy, "linear", NULL);
 	gate = compare(&toy, model, identity);
 	assert_true(gate.activate);
 	assert_non_null(strstr(gate.reason, "chance"));
@@ -103,8 +89,8 @@ static void without_labels_recall_decides(void **state)
 	struct ist_gate gate;
 
 	toy_init(&toy, 300, 5, true, 1);
-	good = train(&toy, "linear", NULL);
-	poor = train(&toy, "linear", json_pack("{s:i}", "dimension", 1));
+	good = toy_train(&toy, "linear", NULL);
+	poor = toy_train(&toy, "linear", json_pack("{s:i}", "dimension", 1));
 	toy_unlabel(&toy);
 	gate = compare(&toy, good, poor);
 	assert_true(gate.activate);
@@ -121,7 +107,7 @@ static void a_candidate_that_cannot_cross(void **state)
 
 	toy_init(&toy, 300, 5, true, 1);
 	identity = ist_identity_create(toy.pairs.dim, false);
-	model = train(&toy, "linear", NULL);
+	model = toy_train(&toy, "linear", NULL);
 	assert_false(compare(&toy, identity, model).activate);
 	ist_model_unref(model);
 	ist_model_unref(identity);

@@ -3,6 +3,7 @@
 
 #include "core/base/memory.h"
 #include "core/base/rng.h"
+#include "tests/unit/test.h"
 
 #define LATENT 8
 static const size_t dims[IST_N_MODALITIES] = {24, 16};
@@ -80,4 +81,18 @@ void toy_finish(struct toy *toy)
 	free(toy->label);
 	free(toy->item);
 	free(toy->part);
+}
+
+struct ist_model *toy_train(struct toy *toy, const char *name, json_t *given)
+{
+	const struct ist_method *method = ist_method_find(name);
+	struct ist_model *model = NULL;
+	json_t *params = NULL;
+	struct ist_err err;
+
+	assert_ist_ok(ist_params_complete(method, given, &params, &err));
+	assert_ist_ok(method->train(&toy->pairs, params, 0, NULL, &model, &err));
+	json_decref(params);
+	json_decref(given);
+	return model;
 }

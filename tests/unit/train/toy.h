@@ -19,5 +19,7 @@ struct toy {
 void toy_init(struct toy *toy, size_t n, size_t n_classes, bool validation, double noise);
 void toy_finish(struct toy *toy);
 void toy_unlabel(struct toy *toy);
+/* A model of the named method; takes over `given`, parameters or NULL. */
+struct ist_model *toy_train(struct toy *toy, const char *name, json_t *given);
 
 #endif
