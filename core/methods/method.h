@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/arena.h"
 #include "core/base/error.h"
 #include "core/base/modality.h"
 
@@ -36,6 +37,8 @@ enum ist_similarity {
 	IST_COSINE,    /* embeddings leave embed() with unit length: inner product */
 	IST_EUCLIDEAN, /* minus the L2 distance */
 	IST_INNER,     /* inner product as it is (posterior: probability of sharing a class) */
+	IST_ORDER,     /* a text t and a picture v: - sum max(0, t - v)^2, how far the picture is
+			* from holding all that the text says; two of a kind: - |a - b|^2 */
 	IST_N_SIMILARITIES
 };
 extern const char *const ist_similarity_names[IST_N_SIMILARITIES];
@@ -75,7 +78,8 @@ struct ist_pairs {
 	const uint8_t *part; /* (n) enum ist_part */
 	bool counts[IST_N_MODALITIES]; /* features are counts (see encoder.h) */
 	enum ist_form form[IST_N_MODALITIES];
-	bool same_space; /* both encoders share one space, so identity can cross (CLIP) */
+	const char *const *text; /* (n) UTF-8, NULL where none is stored; NULL: not loaded */
+	bool same_space;	 /* both encoders share one space, so identity can cross (CLIP) */
 	const struct ist_triples *triples; /* where the method needs them, else NULL */
 };
 
@@ -103,6 +107,12 @@ struct ist_tuning {
 	size_t n;
 };
 
+/* A sentence that a model writes. */
+struct ist_caption {
+	const char *text;
+	double log_probability;
+};
+
 struct ist_method {
 	const char *name, *title;
 	const char *about; /* what it is for, for who chooses; NULL: the title says it */
@@ -113,6 +123,7 @@ struct ist_method {
 	} paper;		     /* title NULL for what is no paper */
 	unsigned needs, can;	     /* enum ist_need, enum ist_ability */
 	bool trains;		     /* false: identity */
+	bool reads_texts;	     /* the training wants pairs.text */
 	const struct ist_param *params;
 	size_t n_params;
 	const struct ist_tuning *tune; /* the two or three that matter most, in that order */
@@ -151,11 +162,28 @@ struct ist_method {
 	enum ist_code (*reconstruct)(const struct ist_model *model, enum ist_modality from,
 				     enum ist_modality to, const float *x, size_t n, float *ret,
 				     struct ist_err *err);
+	/* What a model with these parameters can do, of `can`; NULL: all of it. */
+	unsigned (*abilities)(const json_t *params);
+	/* IST_CAPTION: sentences for a picture's feature x (dim_in[IST_IMAGE]), the most probable
+	 * first, by a beam of that breadth (1: greedy). At most `beam` into ret, which has room for
+	 * them; texts live in the arena. Any number of threads. */
+	enum ist_code (*caption)(const struct ist_model *model, const float *x, size_t beam,
+				 struct ist_arena *arena, struct ist_caption *ret, size_t *ret_n,
+				 struct ist_err *err);
+	/* IST_RENDER: pictures of a text's feature x (dim_in[IST_TEXT]), each from noise of its own
+	 * that follows from the seed: ret (count, side, side, 3), 8 bits a channel. Any number of
+	 * threads. */
+	size_t (*render_side)(const struct ist_model *model);
+	enum ist_code (*render)(const struct ist_model *model, const float *x, uint64_t seed,
+				size_t count, uint8_t *ret, struct ist_err *err);
 	/* Where models are networks (network.h). */
 	const struct ist_network_kind *network;
 };
 extern const struct ist_method *const ist_methods[];	    /* ends with NULL */
 const struct ist_method *ist_method_find(const char *name); /* NULL: none */
+
+/* enum ist_ability of a model with these parameters. */
+unsigned ist_method_abilities(const struct ist_method *method, const json_t *params);
 
 /* Whom a query comes from, beside the modalities: a picture and a text together. */
 #define IST_COMPOSED IST_N_MODALITIES

@@ -17,3 +17,8 @@ const struct ist_method *ist_method_find(const char *name)
 	}
 	return NULL;
 }
+
+unsigned ist_method_abilities(const struct ist_method *method, const json_t *params)
+{
+	return method->abilities != NULL ? method->abilities(params) : method->can;
+}

@@ -26,6 +26,7 @@ const char *const ist_similarity_names[IST_N_SIMILARITIES] = {
     [IST_COSINE] = "cosine",
     [IST_EUCLIDEAN] = "euclidean",
     [IST_INNER] = "inner",
+    [IST_ORDER] = "order",
 };
 
 struct ist_model *ist_model_create(const struct ist_method *method)
