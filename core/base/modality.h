@@ -2,6 +2,8 @@
 #ifndef IST_CORE_BASE_MODALITY_H
 #define IST_CORE_BASE_MODALITY_H
 
+#include <stddef.h>
+
 enum ist_modality { IST_IMAGE, IST_TEXT, IST_N_MODALITIES };
 
 /* "image", "text" */
@@ -24,10 +26,14 @@ enum ist_form {
 };
 #define IST_PIXELS_NAME "pixels"
 #define IST_PIXELS_SIDE 32
+#define IST_PIXELS64_NAME "pixels64" /* the same, twice as fine */
+#define IST_PIXELS64_SIDE 64
 #define IST_WORDS_NAME "words"
 #define IST_WORDS_MAX 32
 
 /* By an encoder's name. */
 enum ist_form ist_form_of(const char *encoder);
+/* The side of pictures whose features have that width; 0: of none. */
+size_t ist_pixels_side(size_t width);
 
 #endif

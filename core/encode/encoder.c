@@ -22,8 +22,9 @@
 #define IST_ENCODE_REVISION 1 /* counts up when the same files give other features */
 
 const struct ist_encoder_arch *const ist_encoder_archs[] = {
-    &ist_encoder_bert,	 &ist_encoder_clip,   &ist_encoder_descriptor, &ist_encoder_efficientnet,
-    &ist_encoder_ngrams, &ist_encoder_pixels, &ist_encoder_words,      NULL,
+    &ist_encoder_bert,	       &ist_encoder_clip,   &ist_encoder_descriptor,
+    &ist_encoder_efficientnet, &ist_encoder_ngrams, &ist_encoder_pixels,
+    &ist_encoder_pixels64,     &ist_encoder_words,  NULL,
 };
 
 /* Built-ins and those of folders are two name spaces: a folder cannot pose as a built-in. */

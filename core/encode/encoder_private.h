@@ -11,6 +11,7 @@ struct ist_encoder_workspace {
 };
 
 extern const struct ist_encoder_arch ist_encoder_bert, ist_encoder_clip, ist_encoder_descriptor,
-    ist_encoder_ngrams, ist_encoder_efficientnet, ist_encoder_pixels, ist_encoder_words;
+    ist_encoder_ngrams, ist_encoder_efficientnet, ist_encoder_pixels, ist_encoder_pixels64,
+    ist_encoder_words;
 
 #endif

@@ -144,7 +144,7 @@ void ist_dmim_settings(const json_t *p, const size_t n_in[IST_N_MODALITIES], siz
 	    .cnn = choice(p, "image_network", image_networks) == 1,
 	    .lstm = choice(p, "text_network", text_networks) == 1,
 	    .map = choice(p, "form", forms) == 1,
-	    .side = IST_PIXELS_SIDE,
+	    .side = ist_pixels_side(n_in[IST_IMAGE]),
 	    .channels = (size_t)ist_param_int(p, "channels"),
 	    .vocabulary = (size_t)ist_param_int(p, "vocabulary"),
 	    .locations = (size_t)ist_param_int(p, "locations"),

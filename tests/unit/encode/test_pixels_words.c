@@ -9,8 +9,6 @@
 
 #include "core/encode/encoder.h"
 
-#define PLACES (IST_PIXELS_SIDE * IST_PIXELS_SIDE)
-
 static struct ist_encoder *open_encoder(const char *name)
 {
 	struct ist_encoder *encoder;
@@ -20,9 +18,9 @@ static struct ist_encoder *open_encoder(const char *name)
 	return encoder;
 }
 
-static void encode_plane(const uint8_t colour[3], uint32_t side, float *ret)
+static void encode_plane(const char *name, const uint8_t colour[3], uint32_t side, float *ret)
 {
-	struct ist_encoder *encoder = open_encoder(IST_PIXELS_NAME);
+	struct ist_encoder *encoder = open_encoder(name);
 	struct ist_encoder_workspace *ws = ist_encoder_workspace_create();
 	uint8_t *rgb = malloc(3 * side * side);
 	const struct ist_pixels pixels = {.width = side, .height = side, .rgb = rgb};
@@ -30,25 +28,37 @@ static void encode_plane(const uint8_t colour[3], uint32_t side, float *ret)
 
 	for (size_t i = 0; i < side * side; i++)
 		memcpy(rgb + 3 * i, colour, 3);
-	assert_int_equal(encoder->dim, 3 * PLACES);
 	assert_ist_ok(ist_encoder_image(encoder, ws, &pixels, ret, &err));
 	free(rgb);
 	ist_encoder_workspace_destroy(ws);
 	ist_encoder_close(encoder);
 }
 
+static void check_pixels(const char *name, uint32_t side)
+{
+	size_t places = (size_t)side * side;
+	struct ist_encoder *encoder = open_encoder(name);
+	float *x = malloc(3 * places * sizeof(*x));
+
+	assert_int_equal(encoder->dim, 3 * places);
+	assert_int_equal(ist_pixels_side(encoder->dim), side);
+	encode_plane(name, (const uint8_t[]){255, 127, 0}, 2 * side, x);
+	for (size_t k = 0; k < places; k++) {
+		assert_true(x[k] == 1);
+		assert_true(x[places + k] == .5F);
+		assert_true(x[2 * places + k] == 1 / 256.0F);
+	}
+	encode_plane(name, (const uint8_t[]){0, 0, 0}, side, x);
+	assert_true(x[0] > 0);
+	free(x);
+	ist_encoder_close(encoder);
+}
+
 static void test_pixels(void **state)
 {
-	static float x[3 * PLACES];
-
-	encode_plane((const uint8_t[]){255, 127, 0}, 64, x);
-	for (size_t k = 0; k < PLACES; k++) {
-		assert_true(x[k] == 1);
-		assert_true(x[PLACES + k] == .5F);
-		assert_true(x[2 * PLACES + k] == 1 / 256.0F);
-	}
-	encode_plane((const uint8_t[]){0, 0, 0}, 32, x);
-	assert_true(x[0] > 0);
+	check_pixels("pixels", 32);
+	check_pixels("pixels64", 64);
+	assert_int_equal(ist_pixels_side(2048), 0);
 }
 
 static void encode_text(const char *text, float *ret)
@@ -86,6 +96,7 @@ static void test_words(void **state)
 static void test_forms(void **state)
 {
 	assert_int_equal(ist_form_of("pixels"), IST_FORM_PIXELS);
+	assert_int_equal(ist_form_of("pixels64"), IST_FORM_PIXELS);
 	assert_int_equal(ist_form_of("words"), IST_FORM_WORDS);
 	assert_int_equal(ist_form_of("efficientnet-lite0"), IST_FORM_VECTOR);
 }
