@@ -33,6 +33,11 @@
 		.name = n, .kind = IST_PARAM_CHOICE, .choices = c, .help = h                       \
 	}
 
+#define IST_BOOL(n, d, h)                                                                          \
+	{                                                                                          \
+		.name = n, .kind = IST_PARAM_BOOL, .def = d, .help = h                             \
+	}
+
 /* What every trained network takes. */
 #define IST_PARAM_INPUT_SCALING                                                                    \
 	IST_CHOICE("input_scaling", ist_scaling_names,                                             \

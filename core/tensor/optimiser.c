@@ -117,6 +117,19 @@ static void update_weight(struct ist_optimiser *o, struct ist_weight *w, double 
 	omp_set_num_threads(threads);
 }
 
+/* Has a gradient, and is this optimiser's to move. */
+static bool moves(const struct ist_optimiser *o, const struct ist_weight *w)
+{
+	size_t n = 0;
+
+	while (n < IST_COUNT(o->prefix) && o->prefix[n] != NULL)
+		n++;
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(w->name, o->prefix[i], strlen(o->prefix[i])) == 0)
+			return w->has_gradient;
+	return n == 0 && w->has_gradient;
+}
+
 /* The factor that brings the whole gradient down to the largest norm allowed. */
 static double clip_factor(const struct ist_optimiser *o, struct ist_weights *const *groups,
 			  size_t n)
@@ -127,7 +140,7 @@ static double clip_factor(const struct ist_optimiser *o, struct ist_weights *con
 		for (size_t i = 0; i < groups[k]->n; i++) {
 			struct ist_weight *w = groups[k]->weights[i];
 
-			if (!w->has_gradient)
+			if (!moves(o, w))
 				continue;
 			ist_weight_settle(w);
 			for (size_t row = 0; row < w->rows; row++) {
@@ -166,7 +179,7 @@ void ist_optimiser_step(struct ist_optimiser *o, struct ist_weights *const *grou
 	reserve(o, groups, n);
 	for (size_t k = 0; k < n; k++)
 		for (size_t i = 0; i < groups[k]->n; i++)
-			if (groups[k]->weights[i]->has_gradient)
+			if (moves(o, groups[k]->weights[i]))
 				update_weight(o, groups[k]->weights[i], scale);
 }
 

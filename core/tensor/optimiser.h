@@ -29,6 +29,7 @@ struct ist_optimiser {
 	double weight_decay;	     /* L2: adds weight_decay * w to the gradient */
 	bool decoupled;		     /* instead takes lr * weight_decay * w off first (AdamW) */
 	double clip;		     /* largest norm of the gradient over all groups; 0: none */
+	const char *prefix[2];	     /* moves weights whose names begin so alone; NULL: all */
 	ist_real *scratch;	     /* a block of gradient for each thread */
 	size_t n_scratch, n_threads; /* numbers of a block; blocks */
 };

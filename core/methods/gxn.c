@@ -1,0 +1,238 @@
+/*
+ * GXN as a method: its parameters, and its models. The two levels become one embedding, so that an
+ * index knows one definition of order: a text is [sqrt(lambda) |t_h|; sqrt(1 - lambda) |t_l|], a
+ * picture the same of v, and the sum of max(0, t - v)^2 over all 2 d numbers is lambda times the
+ * abstract level's violation plus 1 - lambda times the grounded one's. Where the violation is
+ * max(0, v - t), numbers x become sqrt(lambda) - x, which turns the order around. With cosine there
+ * is no absolute value, and the inner product is lambda h + (1 - lambda) l.
+ */
+#include "core/methods/gxn.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+#include "core/methods/defaults.h"
+#include "core/methods/maps.h"
+#include "core/methods/rows.h"
+#include "core/tensor/ops.h"
+
+static const char *const similarities[] = {"order", "cosine", NULL};
+static const char *const violations[] = {"text_over_image", "image_over_text", NULL};
+static const char *const negatives[] = {"sum", "hardest", NULL};
+static const char *const image_networks[] = {"linear", "cnn", NULL};
+static const char *const text_networks[] = {"linear", "gru", NULL};
+static const char *const generators[] = {"none", "feature", "pixels", NULL};
+
+static const struct ist_param params[] = {
+    IST_INT("code", 256, 2, 2048, "Dimensions of each of the two levels (d)"),
+    IST_CHOICE(
+	"similarity", similarities,
+	"How the levels compare: by order (what a text says, its picture holds), or by cosine"),
+    IST_CHOICE("violation", violations,
+	       "What breaks the order: a text's number above its picture's, or the reverse"),
+    IST_CHOICE(
+	"negatives", negatives,
+	"Of a batch in the ranking loss: all, or after a fifth of the epochs the hardest one"),
+    IST_REAL("lambda", .5, 0, 1, "Weight of the abstract level; the grounded one has the rest"),
+    IST_REAL_BY_DATA("margin", 0, 10, "Of the ranking loss (alpha); .2, of pixels .05"),
+    {.name = "image_network",
+     .kind = IST_PARAM_CHOICE,
+     .choices = image_networks,
+     .by_data = true,
+     .help = "Over pictures' features; cnn: four convolutions over what the encoder \"pixels\" "
+	     "makes, and the default there"},
+    {.name = "text_network",
+     .kind = IST_PARAM_CHOICE,
+     .choices = text_networks,
+     .by_data = true,
+     .help = "Over texts' features; gru: one both ways for the abstract level and one for the "
+	     "grounded, over what the encoder \"words\" makes, and the default there"},
+    IST_INT("channels", 16, 1, 256, "Of the cnn's first layer; each further one has twice as many"),
+    IST_INT("hidden", 64, 2, 2048, "Units of each gru"),
+    IST_INT("word_width", 64, 2, 2048, "Dimensions of a word's vector"),
+    IST_INT_BY_DATA("vocabulary", 1, 10000000, "Words that the training texts hold"),
+    IST_REAL_BY_DATA("dropout", 0, .95,
+		     "Share of the numbers under the last maps that a step leaves out; .5, of "
+		     "pixels 0"),
+    IST_INT_BY_DATA("epochs", 1, 100000,
+		    "Passes over the training pairs; by default 50 (cosine: 20), of pixels as many "
+		    "as make 1,500 steps; with a generator at least 5,000 steps"),
+    IST_INT("batch", 64, 2, 4096,
+	    "Pairs of a step; the last incomplete batch of an epoch is dropped"),
+    IST_REAL_BY_DATA("lr", 1e-8, 1, "Learning rate of the encoders' AdamW; 1e-3, of pixels 2e-3"),
+    IST_REAL_BY_DATA("weight_decay", 0, 1, "AdamW's decay; .1, of pixels 0"),
+    IST_BOOL("captions", false, "Learn to write sentences from pictures (needs stored texts)"),
+    IST_INT_BY_DATA("dictionary", 1, 1000000, "Words that sentences are made of"),
+    IST_INT("caption_words", 20, 1, 200, "The longest sentence; longer texts are cut"),
+    IST_INT("decoder", 128, 2, 4096, "Units of the sentence decoder"),
+    IST_REAL("caption_lr", 3e-3, 1e-8, 1, "Learning rate of its Adam under cross-entropy"),
+    IST_INT_BY_DATA("scst_epochs", 0, 100000,
+		    "The last epochs, which add self-critical training on CIDEr-D; by default a "
+		    "seventh"),
+    IST_REAL("scst_lr", 2e-4, 1e-8, 1, "Learning rate of the decoder in these epochs"),
+    IST_REAL("gamma", .9, 0, 1, "Share of the self-critical loss in them"),
+    IST_REAL("sampling", .25, 0, 1,
+	     "Scheduled sampling: share of own words in place of the true ones, reached slowly"),
+    IST_CHOICE("generator", generators,
+	       "What is imagined from texts: nothing, pictures' features, or pictures (needs the "
+	       "image encoder \"pixels\")"),
+    IST_INT("z", 32, 1, 1024, "Dimensions of the generator's noise"),
+    IST_INT("condition", 64, 1, 1024, "Dimensions of what it sees of a text (t_c)"),
+    IST_INT("generator_width", 32, 1, 512, "Channels of the generator's widest map but its first"),
+    IST_INT("critic_width", 32, 1, 512, "Channels of the discriminator's first layer"),
+    IST_REAL("beta_f", .5, 0, 100, "Weight of generated pictures in the discriminator's loss"),
+    IST_REAL("beta_w", .5, 0, 100, "Weight of true pictures under wrong texts in it"),
+    IST_REAL("beta_s", 2, 0, 100, "Weight of the condition's divergence from N(0, 1)"),
+    IST_REAL("gan_lr", 2e-4, 1e-8, 1, "Learning rate of generator and discriminator"),
+    {.name = "image_scaling",
+     .kind = IST_PARAM_CHOICE,
+     .choices = ist_scaling_names,
+     .by_data = true,
+     .help = "What is done to pictures' features first; by default sqrt_l2, or unit where some "
+	     "are negative; pixels: none"},
+    {.name = "text_scaling",
+     .kind = IST_PARAM_CHOICE,
+     .choices = ist_scaling_names,
+     .by_data = true,
+     .help = "What is done to texts' features first; by default unit; words: none"},
+    IST_PARAM_PATIENCE,
+};
+
+static const struct ist_tuning tune[] = {
+    {"margin", {.1, .3}, 2},
+    {"dropout", {.2, .7}, 2},
+    {"lambda", {.25, .75}, 2},
+};
+
+/* ---- what the data decide ---- */
+
+static void decide(json_t *p, const char *name, json_t *value)
+{
+	if (ist_param_is_null(p, name))
+		json_object_set(p, name, value);
+	json_decref(value);
+}
+
+static bool chosen(const json_t *p, const char *name, const char *value)
+{
+	return strcmp(ist_param_choice(p, name), value) == 0;
+}
+
+/* Where features come from a pretrained encoder, and where from pixels or words. */
+static const struct {
+	double margin, dropout, lr, weight_decay;
+} usual[] = {{.2, .5, 1e-3, .1}, {.05, 0, 2e-3, 0}};
+
+#define EPOCHS_ORDER 50
+#define EPOCHS_COSINE 20
+#define STEPS_RAW 1500	      /* networks that learn to see or to read */
+#define STEPS_GENERATORS 5000 /* captions and pictures come after a plateau */
+#define SCST_SHARE 7
+
+static void decide_epochs(json_t *p, const struct ist_gxn_data *data, bool raw)
+{
+	double batch = fmin((double)ist_param_int(p, "batch"), (double)data->n_rows);
+	double steps = fmax(floor((double)data->n_rows / fmax(batch, 1)), 1), epochs;
+	bool generators_on = ist_param_bool(p, "captions") || !chosen(p, "generator", "none");
+
+	epochs = chosen(p, "similarity", "order") ? EPOCHS_ORDER : EPOCHS_COSINE;
+	if (raw)
+		epochs = ceil(STEPS_RAW / steps);
+	if (generators_on)
+		epochs = fmax(epochs, ceil(STEPS_GENERATORS / steps));
+	decide(p, "epochs", json_integer((json_int_t)epochs));
+	decide(p, "scst_epochs",
+	       json_integer(ist_param_bool(p, "captions") ? ist_param_int(p, "epochs") / SCST_SHARE
+							  : 0));
+}
+
+/* What was decided stands in the model's parameters, so that a report says what was used. */
+void ist_gxn_decide(json_t *p, const struct ist_gxn_data *data)
+{
+	bool pixels = data->form[IST_IMAGE] == IST_FORM_PIXELS;
+	bool words = data->form[IST_TEXT] == IST_FORM_WORDS, raw;
+
+	decide(p, "image_network", json_string(image_networks[pixels]));
+	decide(p, "text_network", json_string(text_networks[words]));
+	raw = chosen(p, "image_network", "cnn") || chosen(p, "text_network", "gru");
+	decide(p, "margin", json_real(usual[raw].margin));
+	decide(p, "dropout", json_real(usual[raw].dropout));
+	decide(p, "lr", json_real(usual[raw].lr));
+	decide(p, "weight_decay", json_real(usual[raw].weight_decay));
+	decide(p, "vocabulary", json_integer((json_int_t)IST_MAX(data->vocabulary, (size_t)1)));
+	decide(p, "dictionary", json_integer((json_int_t)IST_MAX(data->dictionary, (size_t)1)));
+	decide(p, "image_scaling",
+	       json_string(pixels	    ? "none"
+			   : data->negative ? "unit"
+					    : "sqrt_l2"));
+	decide(p, "text_scaling", json_string(words ? "none" : "unit"));
+	decide_epochs(p, data, raw);
+}
+
+/* Position of a choice in its table; the table of parameters has checked it. */
+static int choice(const json_t *p, const char *name, const char *const *choices)
+{
+	const char *value = ist_param_choice(p, name);
+	int i = 0;
+
+	while (choices[i] != NULL && strcmp(choices[i], value) != 0)
+		i++;
+	return i;
+}
+
+static void caption_settings(const json_t *p, struct ist_gxn_settings *s)
+{
+	s->captions = ist_param_bool(p, "captions");
+	s->dictionary = (size_t)ist_param_int(p, "dictionary");
+	s->caption_words = (size_t)ist_param_int(p, "caption_words");
+	s->decoder = (size_t)ist_param_int(p, "decoder");
+	s->caption_lr = ist_param_real(p, "caption_lr");
+	s->scst_lr = ist_param_real(p, "scst_lr");
+	s->gamma = ist_param_real(p, "gamma");
+	s->sampling = ist_param_real(p, "sampling");
+}
+
+static void generator_settings(const json_t *p, struct ist_gxn_settings *s)
+{
+	s->generator = (enum ist_gxn_generator)choice(p, "generator", generators);
+	s->z = (size_t)ist_param_int(p, "z");
+	s->condition = (size_t)ist_param_int(p, "condition");
+	s->g = (size_t)ist_param_int(p, "generator_width");
+	s->f = (size_t)ist_param_int(p, "critic_width");
+	s->beta_f = ist_param_real(p, "beta_f");
+	s->beta_w = ist_param_real(p, "beta_w");
+	s->beta_s = ist_param_real(p, "beta_s");
+	s->gan_lr = ist_param_real(p, "gan_lr");
+}
+
+void ist_gxn_settings(const json_t *p, const size_t n_in[IST_N_MODALITIES], size_t n_classes,
+		      void *ret)
+{
+	struct ist_gxn_settings *s = ret;
+
+	(void)n_classes;
+	*s = (struct ist_gxn_settings){
+	    .n_in = {n_in[IST_IMAGE], n_in[IST_TEXT]},
+	    .d = (size_t)ist_param_int(p, "code"),
+	    .batch = (size_t)ist_param_int(p, "batch"),
+	    .cnn = choice(p, "image_network", image_networks) == 1,
+	    .gru = choice(p, "text_network", text_networks) == 1,
+	    .side = (size_t)sqrt((double)n_in[IST_IMAGE] / 3),
+	    .channels = (size_t)ist_param_int(p, "channels"),
+	    .vocabulary = (size_t)ist_param_int(p, "vocabulary"),
+	    .words = n_in[IST_TEXT],
+	    .hidden = (size_t)ist_param_int(p, "hidden"),
+	    .word_width = (size_t)ist_param_int(p, "word_width"),
+	    .score = chosen(p, "similarity", "order") ? IST_ORDER : IST_COSINE,
+	    .image_over_text = chosen(p, "violation", "image_over_text"),
+	    .hardest = chosen(p, "negatives", "hardest"),
+	    .lambda = ist_param_real(p, "lambda"),
+	    .margin = ist_param_real(p, "margin"),
+	    .dropout = ist_param_real(p, "dropout"),
+	    .lr = ist_param_real(p, "lr"),
+	    .weight_decay = ist_param_real(p, "weight_decay"),
+	};
+	caption_settings(p, s);
+	generator_settings(p, s);
+}
