@@ -25,19 +25,26 @@ enum ist_code ist_matrix_open(struct ist_matrix_file *m, const struct ist_store 
 	return err != NULL ? err->code : IST_IO;
 }
 
-enum ist_code ist_matrix_put(struct ist_matrix_file *m, const float *x, size_t n,
-			     struct ist_err *err)
+enum ist_code ist_matrix_put_bytes(struct ist_matrix_file *m, const void *data, size_t n,
+				   struct ist_err *err)
 {
-	if (fwrite(x, sizeof(float), n, m->file) != n)
+	if (fwrite(data, 1, n, m->file) != n)
 		return ist_fail_errno(err, "writing the training set");
-	m->bytes += n * sizeof(float);
+	m->bytes += n;
 	return IST_OK;
 }
 
-enum ist_code ist_matrix_map(struct ist_matrix_file *m, const float **ret, struct ist_err *err)
+enum ist_code ist_matrix_put(struct ist_matrix_file *m, const float *x, size_t n,
+			     struct ist_err *err)
+{
+	return ist_matrix_put_bytes(m, x, n * sizeof(float), err);
+}
+
+enum ist_code ist_matrix_map(struct ist_matrix_file *m, const void **ret, struct ist_err *err)
 {
 	void *data;
 
+	*ret = NULL;
 	if (m->bytes == 0)
 		return IST_OK;
 	if (fflush(m->file) != 0)

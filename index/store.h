@@ -280,11 +280,20 @@ struct ist_training_set {
 	size_t skipped;		    /* unlabelled pairs, where labels are needed */
 	json_t *classes;	    /* array of label strings by class number */
 	json_t *ids;		    /* array of item ids by pair */
+	const void *texts;	    /* what pairs.text points into, mapped */
+	size_t texts_bytes;
 };
+/* Beside the bits of enum ist_need: pairs.text too. */
+#define IST_WITH_TEXTS (1U << 16)
+/* What a set is loaded with for a method. */
+static inline unsigned ist_training_needs(const struct ist_method *method)
+{
+	return method->needs | (method->reads_texts ? IST_WITH_TEXTS : 0);
+}
 /* All pairs (items with an image and a text feature; each further text a further pair) in order of
  * row, with their part under `split`. `needs` (enum ist_need): with labels, unlabelled pairs are
- * skipped; with triples, they come too, and every picture. Large matrices live in an unlinked,
- * mapped file. The set must stay where it is while pairs.triples is in use. */
+ * skipped; with triples, they come too, and every picture. Large matrices and the strings live in
+ * unlinked, mapped files. The set must stay where it is while pairs.triples is in use. */
 IST_CHECKED enum ist_code ist_training_set_load(struct ist_collection *c,
 						const struct ist_split *split, unsigned needs,
 						struct ist_training_set *ret, struct ist_err *err);

@@ -10,7 +10,7 @@
 #include "index/db.h"
 #include "index/store.h"
 
-/* ---- a matrix that may be larger than memory ---- */
+/* ---- a matrix, or any bytes, that may be larger than memory ---- */
 struct ist_matrix_file {
 	FILE *file;
 	size_t bytes;
@@ -19,10 +19,28 @@ IST_CHECKED enum ist_code ist_matrix_open(struct ist_matrix_file *m, const struc
 					  struct ist_err *err);
 IST_CHECKED enum ist_code ist_matrix_put(struct ist_matrix_file *m, const float *x, size_t n,
 					 struct ist_err *err);
-/* *ret stays as it is where nothing was put. The map outlives the file's closing. */
-IST_CHECKED enum ist_code ist_matrix_map(struct ist_matrix_file *m, const float **ret,
+IST_CHECKED enum ist_code ist_matrix_put_bytes(struct ist_matrix_file *m, const void *data,
+					       size_t n, struct ist_err *err);
+/* NULL where nothing was put. The map outlives the file's closing. */
+IST_CHECKED enum ist_code ist_matrix_map(struct ist_matrix_file *m, const void **ret,
 					 struct ist_err *err);
 void ist_matrix_close(struct ist_matrix_file *m);
+
+/* ---- the strings of the pairs' texts ---- */
+struct ist_texts_file {
+	struct ist_matrix_file file;
+	size_t n, cap;
+	size_t *at; /* (n) where each begins in the file; SIZE_MAX: none is stored */
+};
+/* The text of the next pair; NULL: none is stored. */
+IST_CHECKED enum ist_code ist_texts_put(struct ist_texts_file *texts, const char *text,
+					struct ist_err *err);
+/* Makes set->pairs.text. */
+IST_CHECKED enum ist_code ist_texts_hand_over(struct ist_texts_file *texts,
+					      struct ist_training_set *set, struct ist_err *err);
+void ist_texts_close(struct ist_texts_file *texts);
+/* The reverse of hand_over. */
+void ist_texts_release(struct ist_training_set *set);
 
 /* ---- pictures and triples ---- */
 struct ist_edits {

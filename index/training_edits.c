@@ -136,6 +136,7 @@ enum ist_code ist_edits_hand_over(struct ist_edits *e, struct ist_training_set *
 	struct ist_triples *t = &set->triples;
 	uint8_t *image_part = ist_alloc(e->n_images + 1, 1);
 	int64_t *item = ist_alloc(e->n_images + 1, sizeof(*item));
+	const void *x;
 	enum ist_code code;
 
 	for (size_t i = 0; i < e->n_images; i++) {
@@ -149,8 +150,12 @@ enum ist_code ist_edits_hand_over(struct ist_edits *e, struct ist_training_set *
 	t->reference = ist_steal(&e->reference);
 	t->target = ist_steal(&e->target);
 	set->pairs.triples = t;
-	code = ist_matrix_map(&e->image, &t->image, err);
-	return code == IST_OK ? ist_matrix_map(&e->text, &t->text, err) : code;
+	code = ist_matrix_map(&e->image, &x, err);
+	t->image = x;
+	if (code == IST_OK)
+		code = ist_matrix_map(&e->text, &x, err);
+	t->text = code == IST_OK ? x : NULL;
+	return code;
 }
 
 void ist_edits_release(struct ist_training_set *set)

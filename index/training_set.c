@@ -18,9 +18,10 @@
 struct build {
 	struct ist_collection *collection;
 	const struct ist_split *split;
-	unsigned needs; /* enum ist_need */
+	unsigned needs; /* enum ist_need, IST_WITH_TEXTS */
 	struct ist_matrix_file spool[IST_N_MODALITIES];
-	struct ist_edits edits; /* where triples are needed */
+	struct ist_texts_file texts; /* where they are read */
+	struct ist_edits edits;	     /* where triples are needed */
 	size_t n, cap;
 	int64_t *item;
 	uint8_t *part;
@@ -33,6 +34,7 @@ static void build_finish(struct build *b)
 {
 	for (int m = 0; m < IST_N_MODALITIES; m++)
 		ist_matrix_close(&b->spool[m]);
+	ist_texts_close(&b->texts);
 	ist_edits_finish(&b->edits);
 	for (size_t i = 0; b->labels != NULL && i < b->n; i++)
 		free(b->labels[i]);
@@ -96,9 +98,27 @@ static void push_pair(struct build *b, int64_t row, const char *id, const char *
 	b->n++;
 }
 
+/* The strings of an item's n pairs; vectors may have come without them. */
+static enum ist_code add_texts(struct build *b, struct ist_db *db, int64_t row, size_t n,
+			       struct ist_err *err)
+{
+	ist_auto(ist_db_reset) sqlite3_stmt *st = NULL;
+	bool more = true;
+	enum ist_code code = ist_db_bind(db, IST_SQL_TEXTS_GET, &st, err, "i", row);
+
+	for (size_t i = 0; code == IST_OK && i < n; i++) {
+		if (more)
+			code = ist_db_step(db, st, &more, err);
+		if (code == IST_OK)
+			code = ist_texts_put(&b->texts, more ? ist_db_text(st, 0) : NULL, err);
+	}
+	return code;
+}
+
 /* The pairs of one item: its picture's feature x with each of its n texts' features y. */
-static enum ist_code add_pairs(struct build *b, sqlite3_stmt *st, int64_t row, enum ist_part part,
-			       const float *x, const float *y, size_t n, struct ist_err *err)
+static enum ist_code add_pairs(struct build *b, struct ist_db *db, sqlite3_stmt *st, int64_t row,
+			       enum ist_part part, const float *x, const float *y, size_t n,
+			       struct ist_err *err)
 {
 	const struct ist_encoder_ref *encoder = b->collection->encoder;
 	enum ist_code code = IST_OK;
@@ -113,6 +133,8 @@ static enum ist_code add_pairs(struct build *b, sqlite3_stmt *st, int64_t row, e
 	}
 	if (code == IST_OK)
 		code = ist_matrix_put(&b->spool[IST_TEXT], y, n * encoder[IST_TEXT].dim, err);
+	if (code == IST_OK && (b->needs & IST_WITH_TEXTS) != 0)
+		code = add_texts(b, db, row, n, err);
 	return code;
 }
 
@@ -133,7 +155,7 @@ static enum ist_code add_item(struct build *b, struct ist_db *db, int64_t row, c
 		return IST_OK;
 	if ((b->needs & IST_NEEDS_TRIPLES) != 0)
 		code = ist_edits_add_picture(&b->edits, row, ist_db_text(st, 0), part, x, err);
-	return code == IST_OK && n > 0 ? add_pairs(b, st, row, part, x, y, n, err) : code;
+	return code == IST_OK && n > 0 ? add_pairs(b, db, st, row, part, x, y, n, err) : code;
 }
 
 /* The rows of a block that take part: with both modalities, or with a picture where triples count.
@@ -246,6 +268,7 @@ static enum ist_code hand_over(struct build *b, struct ist_training_set *ret, st
 	const struct ist_collection *c = b->collection;
 	struct ist_training_set set = {.skipped = b->skipped};
 	int32_t *label = ist_alloc(b->n, sizeof(*label));
+	const void *x;
 	enum ist_code code = IST_OK;
 
 	set.classes = number_labels(b, label, &set.pairs.n_classes);
@@ -256,8 +279,11 @@ static enum ist_code hand_over(struct build *b, struct ist_training_set *ret, st
 		set.pairs.dim[m] = c->encoder[m].dim;
 		set.pairs.counts[m] = c->counts[m];
 		set.pairs.form[m] = ist_form_of(c->encoder[m].name);
-		code = ist_matrix_map(&b->spool[m], &set.pairs.x[m], err);
+		code = ist_matrix_map(&b->spool[m], &x, err);
+		set.pairs.x[m] = x;
 	}
+	if (code == IST_OK && (b->needs & IST_WITH_TEXTS) != 0)
+		code = ist_texts_hand_over(&b->texts, &set, err);
 	set.pairs.item = ist_steal(&b->item);
 	set.pairs.part = ist_steal(&b->part);
 	set.ids = ist_steal(&b->ids);
@@ -279,6 +305,8 @@ enum ist_code ist_training_set_load(struct ist_collection *c, const struct ist_s
 	b.ids = json_array();
 	for (int m = 0; code == IST_OK && m < IST_N_MODALITIES; m++)
 		code = ist_matrix_open(&b.spool[m], c->store, err);
+	if (code == IST_OK && (needs & IST_WITH_TEXTS) != 0)
+		code = ist_matrix_open(&b.texts.file, c->store, err);
 	if (code == IST_OK && (needs & IST_NEEDS_TRIPLES) != 0)
 		code = ist_edits_init(&b.edits, c, err);
 	if (code == IST_OK)
@@ -299,6 +327,7 @@ void ist_training_set_finish(struct ist_training_set *set)
 		if (pairs->x[m] != NULL)
 			munmap((void *)(uintptr_t)pairs->x[m],
 			       pairs->n * pairs->dim[m] * sizeof(float));
+	ist_texts_release(set);
 	ist_edits_release(set);
 	free((void *)(uintptr_t)pairs->label);
 	free((void *)(uintptr_t)pairs->item);

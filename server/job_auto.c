@@ -109,7 +109,9 @@ static enum ist_code select_and_keep(struct automatic *a, struct ist_err *err)
 	enum ist_code code;
 
 	hooks.checkpoint_dir = a->job->hooks.checkpoint_dir;
-	code = ist_training_set_load(a->collection, &a->split, a->needs, &set, err);
+	code = ist_training_set_load(
+	    a->collection, &a->split,
+	    a->needs | (ist_select_reads_texts(&a->options) ? IST_WITH_TEXTS : 0), &set, err);
 	if (!code)
 		code = ist_select(&set.pairs, &a->options, &hooks, &found, err);
 	if (!code)

@@ -130,7 +130,8 @@ static enum ist_code evaluate_split(struct ist_job *job, struct ist_collection *
 		if (strcmp(names[i], name) == 0)
 			part = i;
 	if (!code)
-		code = ist_training_set_load(c, &split, model->method->needs, &set, err);
+		code =
+		    ist_training_set_load(c, &split, ist_training_needs(model->method), &set, err);
 	return code ? code
 		    : ist_evaluate(model, &set.pairs, (enum ist_part)part, &job->hooks, ret, err);
 }

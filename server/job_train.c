@@ -63,7 +63,8 @@ static enum ist_code train_and_keep(struct training *t, struct ist_err *err)
 	enum ist_code code;
 
 	hooks.checkpoint_dir = t->job->hooks.checkpoint_dir;
-	code = ist_training_set_load(t->collection, &t->split, t->method->needs, &set, err);
+	code = ist_training_set_load(t->collection, &t->split, ist_training_needs(t->method), &set,
+				     err);
 	if (code)
 		return code;
 	code = ist_train_check(t->method, &set.pairs, err);

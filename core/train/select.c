@@ -448,6 +448,15 @@ static bool is_asked_for(const struct ist_method *method, const char *const *nam
 	return named && method->trains;
 }
 
+bool ist_select_reads_texts(const struct ist_select_options *options)
+{
+	bool any = false;
+
+	for (const struct ist_method *const *m = ist_methods; *m != NULL; m++)
+		any |= (*m)->reads_texts && is_asked_for(*m, options->methods);
+	return any;
+}
+
 static size_t count_methods(void)
 {
 	size_t n = 0;

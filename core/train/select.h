@@ -48,6 +48,8 @@ struct ist_selection {
 
 /* Whether any method can be tried: IST_NOT_ENOUGH_DATA says what is missing. */
 IST_CHECKED enum ist_code ist_select_check(const struct ist_pairs *pairs, struct ist_err *err);
+/* Whether a method that may be tried reads pairs.text. */
+bool ist_select_reads_texts(const struct ist_select_options *options);
 /* IST_NOT_ENOUGH_DATA also where the budget was too short for every method. What the folds gave is
  * kept in hooks->checkpoint_dir and not computed again. */
 IST_CHECKED enum ist_code ist_select(const struct ist_pairs *pairs,

@@ -297,6 +297,49 @@ static void test_training_set(void **state)
 	ist_training_set_finish(&set);
 }
 
+/* The strings come only where they are asked for, each beside its feature; vectors that came
+ * without them leave a gap. */
+static void test_texts_of_a_training_set(void **state)
+{
+	struct fixture *f = *state;
+	const char *texts[] = {"one", "", "zwei \xc3\xbc"};
+	float vectors[IST_COUNT(texts) * FIXTURE_TEXT_DIM];
+	struct ist_err err = {0};
+	struct ist_training_set set;
+	struct fixture_item many, bare;
+	struct ist_write write[] = {{.item = &many.item}, {.item = &bare.item}};
+
+	fixture_put_many(f, 0, 600);
+	for (unsigned i = 0; i < IST_COUNT(texts); i++)
+		fixture_vector(900 + i, FIXTURE_TEXT_DIM, vectors + (size_t)i * FIXTURE_TEXT_DIM);
+	fixture_make(&many, "many", 700);
+	many.item.texts = texts;
+	many.item.text_vectors = vectors;
+	many.item.n_texts = many.item.n_text_vectors = IST_COUNT(texts);
+	fixture_make(&bare, "vectors only", 701);
+	bare.item.n_texts = 0;
+	assert_ist_ok(ist_items_write(f->c, write, IST_COUNT(write), &err));
+	assert_ist_ok(ist_training_set_load(f->c, &hashed, IST_WITH_TEXTS, &set, &err));
+	assert_int_equal(set.pairs.n, 604);
+	for (size_t i = 0; i < 600; i++) {
+		struct fixture_item item;
+
+		fixture_make(&item, json_string_value(json_array_get(set.ids, i)), (unsigned)i);
+		assert_string_equal(set.pairs.text[i], item.texts[0]);
+	}
+	for (size_t i = 0; i < IST_COUNT(texts); i++) {
+		assert_string_equal(set.pairs.text[600 + i], texts[i]);
+		assert_memory_equal(set.pairs.x[IST_TEXT] + (600 + i) * FIXTURE_TEXT_DIM,
+				    vectors + i * FIXTURE_TEXT_DIM,
+				    FIXTURE_TEXT_DIM * sizeof(float));
+	}
+	assert_null(set.pairs.text[603]);
+	ist_training_set_finish(&set);
+	assert_ist_ok(ist_training_set_load(f->c, &hashed, 0, &set, &err));
+	assert_null(set.pairs.text);
+	ist_training_set_finish(&set);
+}
+
 /* Triples with both pictures in one part keep it, others have none; every picture comes once, also
  * one without a text. */
 static void test_triples_of_a_training_set(void **state)
@@ -392,4 +435,5 @@ static void test_split_by_field(void **state)
 TEST_MAIN(WITH_STORE(test_activate), WITH_STORE(test_other_models), WITH_STORE(test_delete_model),
 	  WITH_STORE(test_report), WITH_STORE(test_merge_and_restart),
 	  WITH_STORE(test_damaged_files), WITH_STORE(test_training_set),
-	  WITH_STORE(test_triples_of_a_training_set), WITH_STORE(test_split_by_field))
+	  WITH_STORE(test_texts_of_a_training_set), WITH_STORE(test_triples_of_a_training_set),
+	  WITH_STORE(test_split_by_field))
