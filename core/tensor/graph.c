@@ -267,11 +267,19 @@ enum ist_code ist_graph_compile(struct ist_graph *graph, bool training, struct i
 	return IST_OK;
 }
 
-void ist_graph_forward(struct ist_graph *graph)
+void ist_graph_forward_part(struct ist_graph *graph, const ist_node *after, const ist_node *last)
 {
-	for (ist_node *node = graph->first; node != NULL; node = node->next)
+	ist_node *node = after != NULL ? after->next : graph->first;
+	const ist_node *end = last != NULL ? last->next : NULL;
+
+	for (; node != end; node = node->next)
 		if (node->op != NULL)
 			node->op->forward(node);
+}
+
+void ist_graph_forward(struct ist_graph *graph)
+{
+	ist_graph_forward_part(graph, NULL, NULL);
 }
 
 ist_real *ist_gradient(ist_node *x)

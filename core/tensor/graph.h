@@ -73,6 +73,9 @@ ist_node *ist_variable_shaped(struct ist_graph *graph, const char *name, int n_d
 IST_CHECKED enum ist_code ist_graph_compile(struct ist_graph *graph, bool training,
 					    struct ist_err *err);
 void ist_graph_forward(struct ist_graph *graph);
+/* A part of that: the nodes made after `after` (NULL: from the first on) up to `last` (NULL: to the
+ * end), where what is fed to the rest follows from the first part's values. */
+void ist_graph_forward_part(struct ist_graph *graph, const ist_node *after, const ist_node *last);
 /* Gradients of the scalar `root` by everything under it. What earlier calls left is forgotten. */
 void ist_graph_backward(ist_node *root);
 

@@ -40,5 +40,8 @@ const struct ist_op *const ist_ops[] = {
     &ist_op_lstm,
     &ist_op_spread,
     &ist_op_places,
+    &ist_op_lookup,
+    &ist_op_repeat,
+    &ist_op_weighted_cross_entropy,
     NULL,
 };

@@ -61,6 +61,11 @@ ist_node *ist_places(ist_node *x, ist_node *ids);
 ist_node *ist_words(ist_node *codes, ist_node *vocabulary, ist_node *table);
 ist_node *ist_lstm(ist_node *x, ist_node *u, ist_node *codes);
 
+/* Rows of a table (V, E) by ids (M): (M, E), zeros for an id below 0. And x (N, E), `times` times
+ * one below the other: (times N, E), what a sequence reads again at every moment. */
+ist_node *ist_lookup(ist_node *table, ist_node *ids);
+ist_node *ist_repeat(ist_node *x, size_t times);
+
 /* Rearranging: the same numbers under another shape of as many. */
 ist_node *ist_reshape(ist_node *x, int n_dims, const size_t *dim);
 
@@ -76,6 +81,9 @@ ist_node *ist_distance2(ist_node *a, ist_node *b); /* |a_i - b_j|^2 */
 /* Losses: one number. */
 /* -log softmax(x)[id], mean over the rows; ids below 0 are left out. */
 ist_node *ist_cross_entropy(ist_node *x, ist_node *ids);
+/* The same summed with a weight for each row, w (N, 1), which gets no gradient: words of texts, or
+ * of sampled ones times what they earned. */
+ist_node *ist_weighted_cross_entropy(ist_node *x, ist_node *ids, ist_node *w);
 /* Of distances d (N, N) between anchors (rows) and items (columns) of the same ids: mean over
  * anchors of (mean of d over positives + lambda * mean of max(0, mu - d) over negatives).
  * Positives: equal ids, or with `own_pair` the diagonal alone; negatives: other ids. */
@@ -110,6 +118,6 @@ extern const struct ist_op ist_op_linear, ist_op_matmul, ist_op_tanh, ist_op_rel
     ist_op_times, ist_op_layer_norm, ist_op_jsd, ist_op_info_nce, ist_op_soft_triplet,
     ist_op_distance, ist_op_cross_entropy, ist_op_contrastive, ist_op_frobenius, ist_op_lrelu,
     ist_op_concat, ist_op_distance2, ist_op_bce, ist_op_squared_error, ist_op_tuplet,
-    ist_op_tuplet_hinge;
+    ist_op_tuplet_hinge, ist_op_lookup, ist_op_repeat, ist_op_weighted_cross_entropy;
 
 #endif

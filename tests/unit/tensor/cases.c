@@ -888,6 +888,60 @@ static void tuplet_hinge_ref(const ist_node *y, double *ret)
 	}
 }
 
+static ist_node *lookup_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_lookup(matrix(g, "table", s.m, s.k), ist_ids(g, "ids", s.n));
+}
+
+static ist_node *lookup_weight(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_lookup(ist_weight(g, theta, "w"), ist_ids(g, "ids", s.n));
+}
+
+static void lookup_ref(const ist_node *y, double *ret)
+{
+	const int32_t *ids = y->in[1]->ids;
+
+	for (size_t i = 0; i < y->dim[0]; i++)
+		for (size_t j = 0; j < y->dim[1]; j++)
+			ret[i * y->dim[1] + j] = ids[i] >= 0 ? at(y->in[0], (size_t)ids[i], j) : 0;
+}
+
+static ist_node *repeat_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_repeat(matrix(g, "x", s.n, s.m), 3);
+}
+
+static void repeat_ref(const ist_node *y, double *ret)
+{
+	for (size_t i = 0; i < y->dim[0]; i++)
+		for (size_t j = 0; j < y->dim[1]; j++)
+			ret[i * y->dim[1] + j] = at(y->in[0], i % y->in[0]->dim[0], j);
+}
+
+static ist_node *weighted_cross_entropy_build(struct ist_graph *g, struct ist_weights *theta,
+					      struct sizes s)
+{
+	return ist_weighted_cross_entropy(matrix(g, "x", s.n, s.m), ist_ids(g, "y", s.n),
+					  ist_input(g, "w", s.n, 1));
+}
+
+static void weighted_cross_entropy_ref(const ist_node *y, double *ret)
+{
+	const ist_node *x = y->in[0], *ids = y->in[1], *w = y->in[2];
+
+	ret[0] = 0;
+	for (size_t i = 0; i < x->dim[0]; i++) {
+		double sum = 0;
+
+		if (ids->ids[i] < 0)
+			continue;
+		for (size_t j = 0; j < x->dim[1]; j++)
+			sum += exp(at(x, i, j));
+		ret[0] += (double)w->value[i] * (log(sum) - at(x, i, (size_t)ids->ids[i]));
+	}
+}
+
 #define CASE(op_, what_, build_, ref_, factor_, flops_, bytes_)                                    \
 	{                                                                                          \
 		.op = &ist_op_##op_, .what = what_, .build = build_, .reference = ref_,            \
@@ -950,5 +1004,10 @@ const struct op_case op_cases[] = {
     CASE(squared_error, "plain", squared_error_build, squared_error_ref, 1, NULL, two_passes),
     CASE(tuplet, "plain", tuplet_build, tuplet_ref, 1, NULL, one_pass),
     CASE(tuplet_hinge, "plain", tuplet_hinge_build, tuplet_hinge_ref, 1, NULL, one_pass),
+    CASE(lookup, "plain", lookup_build, lookup_ref, 1, NULL, two_passes),
+    CASE(lookup, "weight", lookup_weight, lookup_ref, 1, NULL, two_passes),
+    CASE(repeat, "three times", repeat_build, repeat_ref, 1, NULL, three_passes),
+    CASE(weighted_cross_entropy, "plain", weighted_cross_entropy_build, weighted_cross_entropy_ref,
+	 1, NULL, two_passes),
 };
 const size_t n_op_cases = IST_COUNT(op_cases);

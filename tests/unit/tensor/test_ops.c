@@ -45,6 +45,8 @@ static void fill_leaves(const struct bed *bed, struct ist_rng *rng)
 			for (size_t k = 0; k < x->dim[0]; k++)
 				x->ids[k] = (int32_t)ist_rng_below(rng, 3);
 			if (bed->y->op == &ist_op_cross_entropy ||
+			    bed->y->op == &ist_op_weighted_cross_entropy ||
+			    bed->y->op == &ist_op_lookup ||
 			    (i == 2 && bed->y->op != &ist_op_soft_triplet))
 				x->ids[1] = -1;
 		} else {
