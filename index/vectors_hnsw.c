@@ -98,7 +98,7 @@ struct walk {
 	const struct ist_vectors *v;
 	struct ist_searcher *s;
 	const float *query;
-	ist_kernel_score *score;
+	ist_score *score;
 	const uint64_t *allowed; /* NULL: all */
 	size_t ef, n_scored, budget;
 };

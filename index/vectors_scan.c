@@ -7,17 +7,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* The root is taken of the k results only; it does not change their order. */
-float ist_similarity_of_score(enum ist_similarity similarity, float score)
+ist_score *ist_score_for(enum ist_similarity similarity)
 {
-	return similarity == IST_EUCLIDEAN ? -sqrtf(-score) : score;
-}
-
-ist_kernel_score *ist_score_for(enum ist_similarity similarity)
-{
-	const struct ist_kernel *kernel = ist_kernel_best();
-
-	return similarity == IST_EUCLIDEAN ? kernel->l2 : kernel->inner;
+	return ist_score_kernel_best()->score[ist_similarity_score(similarity, IST_ALIKE)];
 }
 
 void ist_scan_init(struct ist_scan *scan, const float *query, size_t dim,

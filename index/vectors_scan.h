@@ -6,8 +6,8 @@
 #ifndef IST_INDEX_VECTORS_SCAN_H
 #define IST_INDEX_VECTORS_SCAN_H
 
+#include "core/methods/similarity.h"
 #include "index/vectors.h"
-#include "index/vectors_kernel.h"
 
 #define IST_PREFETCH_MAX 1024 /* bytes; the processor follows a run by itself */
 #define IST_SCAN_WAIT 8	      /* two fours */
@@ -16,7 +16,7 @@ struct ist_scan {
 	const float *query;
 	size_t dim, k;
 	enum ist_similarity similarity;
-	ist_kernel_score *score;
+	ist_score *score;
 	struct ist_vector_hit *hits; /* a heap, the worst on top; similarity holds the raw score */
 	size_t n;
 	/* Those that wait to be scored; while they do, their memory is on its way. */
@@ -25,9 +25,7 @@ struct ist_scan {
 	int n_waiting;
 };
 
-/* What the kernels give, as a similarity. */
-float ist_similarity_of_score(enum ist_similarity similarity, float score);
-ist_kernel_score *ist_score_for(enum ist_similarity similarity);
+ist_score *ist_score_for(enum ist_similarity similarity);
 
 void ist_scan_init(struct ist_scan *scan, const float *query, size_t dim,
 		   enum ist_similarity similarity, size_t k, struct ist_vector_hit *hits);

@@ -9,6 +9,7 @@
 
 #include "core/base/memory.h"
 #include "core/methods/linalg.h"
+#include "core/methods/similarity.h"
 #include "core/train/metrics.h"
 
 #define SAMPLE 500 /* pairs of the sample; it is compared with itself */
@@ -157,8 +158,8 @@ static enum ist_code draw(const struct ist_model *model, const struct ist_pairs 
 	for (size_t at = 0; at < n && code == IST_OK; at += BLOCK) {
 		size_t rows = IST_MIN(n - at, (size_t)BLOCK);
 
-		ist_similarities(model->similarity, queries + at * dim, rows, gallery, m, dim,
-				 similarity);
+		ist_similarities(model->similarity, ist_direction_of(trial->from, trial->to),
+				 queries + at * dim, rows, gallery, m, dim, similarity);
 		take_block(trial, at, rows, similarity, ret, other, &n_other);
 		code = ist_check_stop(hooks, err);
 	}

@@ -11,6 +11,7 @@
 #include "core/base/memory.h"
 #include "core/base/rng.h"
 #include "core/methods/linalg.h"
+#include "core/methods/similarity.h"
 #include "core/train/calibrate.h"
 
 #define BLOCK 128
@@ -168,7 +169,8 @@ enum ist_code ist_composed_rank(const struct ist_composed *c, enum ist_similarit
 	for (size_t at = 0; at < c->n_queries && code == IST_OK; at += BLOCK) {
 		size_t rows = IST_MIN(c->n_queries - at, (size_t)BLOCK);
 
-		ist_similarities(similarity, query + at * dim, rows, gallery, c->n_gallery, dim, s);
+		ist_similarities(similarity, IST_ALIKE, query + at * dim, rows, gallery,
+				 c->n_gallery, dim, s);
 #pragma omp parallel for schedule(static)
 		for (size_t i = 0; i < rows; i++)
 			take(ret, at + i, rank_of(c, at + i, s + i * c->n_gallery));
@@ -368,7 +370,8 @@ static void collect(const struct ist_composed *c, enum ist_similarity similarity
 
 	*ret_n = 0;
 	for (size_t q = 0; q < c->n_queries; q++) {
-		ist_similarities(similarity, query + q * dim, 1, gallery, c->n_gallery, dim, row);
+		ist_similarities(similarity, IST_ALIKE, query + q * dim, 1, gallery, c->n_gallery,
+				 dim, row);
 		for (uint32_t g = 0; g < c->n_gallery; g++) {
 			if (g == c->reference[q])
 				continue;

@@ -13,6 +13,7 @@
 #include "core/base/memory.h"
 #include "core/base/rng.h"
 #include "core/methods/linalg.h"
+#include "core/methods/similarity.h"
 
 #define BLOCK 64	/* queries ranked between two polls */
 #define EMBED_BLOCK 256 /* rows embedded between two polls */
@@ -211,7 +212,7 @@ void ist_figures_mean(const struct ist_figures *figures, const uint32_t *order,
 						 2);
 }
 
-/* ---- embeddings and similarities ---- */
+/* ---- embeddings ---- */
 
 enum ist_code ist_embed_pairs(const struct ist_model *model, const struct ist_pairs *pairs,
 			      enum ist_modality m, const uint32_t *pair, size_t n,
@@ -239,35 +240,6 @@ enum ist_code ist_embed_pairs(const struct ist_model *model, const struct ist_pa
 	if (code == IST_OK)
 		*ret = ist_steal(&all);
 	return code;
-}
-
-/* In a fixed order of summation: the same bits on every call. */
-static float square_norm(const float *x, size_t dim)
-{
-	float sum = 0;
-
-	for (size_t i = 0; i < dim; i++)
-		sum += x[i] * x[i];
-	return sum;
-}
-
-void ist_similarities(enum ist_similarity similarity, const float *a, size_t n, const float *b,
-		      size_t m, size_t dim, float *ret)
-{
-	ist_autofree float *norm = NULL;
-
-	ist_gemm_f32(IST_PLAIN, IST_TRANSPOSED, n, m, dim, 1, a, b, 0, ret);
-	if (similarity != IST_EUCLIDEAN)
-		return;
-	norm = ist_alloc_raw(m, sizeof(*norm));
-	for (size_t j = 0; j < m; j++)
-		norm[j] = square_norm(b + j * dim, dim);
-	for (size_t i = 0; i < n; i++) {
-		float own = square_norm(a + i * dim, dim), *row = ret + i * m;
-
-		for (size_t j = 0; j < m; j++)
-			row[j] = -sqrtf(fmaxf(0, own + norm[j] - 2 * row[j]));
-	}
 }
 
 /* ---- measuring ---- */
@@ -311,8 +283,8 @@ enum ist_code ist_measure(const struct ist_model *model, const struct ist_pairs 
 	for (size_t at = 0; at < n && code == IST_OK; at += BLOCK) {
 		size_t rows = IST_MIN(n - at, (size_t)BLOCK);
 
-		ist_similarities(model->similarity, queries + at * dim, rows, gallery, n_gallery,
-				 dim, similarity);
+		ist_similarities(model->similarity, ist_direction_of(from, to), queries + at * dim,
+				 rows, gallery, n_gallery, dim, similarity);
 #pragma omp parallel for schedule(dynamic)
 		for (size_t i = 0; i < rows; i++) {
 			struct ist_ranker *ranker = &rankers.ranker[omp_get_thread_num()];

@@ -92,11 +92,6 @@ void ist_figures_mean(const struct ist_figures *figures, const uint32_t *order,
 		      const uint32_t *weight, double ret[IST_N_METRICS]);
 uint32_t *ist_figures_order(const struct ist_figures *figures); /* freed by the caller */
 
-/* The model's similarity of embeddings a (n, dim) and b (m, dim): ret (n, m). Distances come from
- * |a|^2 + |b|^2 - 2 a'b, clamped at 0. */
-void ist_similarities(enum ist_similarity similarity, const float *a, size_t n, const float *b,
-		      size_t m, size_t dim, float *ret);
-
 /* Embeds the features of the listed pairs, in blocks: (n, dim[m]), freed by the caller. */
 IST_CHECKED enum ist_code ist_embed_pairs(const struct ist_model *model,
 					  const struct ist_pairs *pairs, enum ist_modality m,

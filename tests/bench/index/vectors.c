@@ -160,7 +160,7 @@ int main(int argc, char **argv)
 	    {20000, 40}, {100000, 40}, {20000, 10},  {100000, 10},
 	};
 
-	printf("kernel: %s\n", ist_kernel_best()->name);
+	printf("kernel: %s\n", ist_score_kernel_best()->name);
 	if (argc == 3) {
 		size_t n = strtoul(argv[1], NULL, 10), dim = strtoul(argv[2], NULL, 10);
 

@@ -7,6 +7,7 @@
 
 #include "core/base/memory.h"
 #include "core/base/rng.h"
+#include "core/methods/similarity.h"
 #include "core/train/metrics.h"
 #include "tests/unit/test.h"
 
@@ -328,7 +329,80 @@ static void chance_with_several_texts(void **state)
 	ist_trial_finish(&trial);
 }
 
-TEST_MAIN(cmocka_unit_test(ranks_descend_and_ties_keep_their_order),
+/* The definitions of method.h, in double. */
+static double by_definition(enum ist_similarity similarity, enum ist_direction direction,
+			    const float *a, const float *b, size_t dim)
+{
+	double inner = 0, square = 0, over = 0, under = 0;
+
+	for (size_t i = 0; i < dim; i++) {
+		double d = (double)a[i] - b[i];
+
+		inner += (double)a[i] * b[i];
+		square += d * d;
+		over += d > 0 ? d * d : 0;
+		under += d < 0 ? d * d : 0;
+	}
+	if (similarity != IST_ORDER)
+		return similarity == IST_EUCLIDEAN ? -sqrt(square) : inner;
+	return direction == IST_ALIKE ? -square : direction == IST_TEXT_TO_IMAGE ? -over : -under;
+}
+
+/* Sizes around the fours and the blocks. */
+static void similarities_are_what_they_are_defined_as(void **state)
+{
+	static const size_t sizes[][3] = {{1, 1, 1}, {3, 7, 5}, {5, 1000, 33}, {64, 130, 512}};
+
+	for (size_t i = 0; i < IST_COUNT(sizes); i++) {
+		size_t n = sizes[i][0], m = sizes[i][1], dim = sizes[i][2];
+		ist_autofree float *a = ist_alloc_raw(n * dim, sizeof(*a));
+		ist_autofree float *b = ist_alloc_raw(m * dim, sizeof(*b));
+		ist_autofree float *s = ist_alloc_raw(n * m, sizeof(*s));
+		struct ist_rng rng;
+
+		ist_rng_init(&rng, i, "similarities");
+		for (size_t j = 0; j < n * dim; j++)
+			a[j] = (float)fabs(ist_rng_normal(&rng));
+		for (size_t j = 0; j < m * dim; j++)
+			b[j] = (float)fabs(ist_rng_normal(&rng));
+		for (int kind = 0; kind < IST_N_SIMILARITIES * IST_N_DIRECTIONS; kind++) {
+			enum ist_similarity similarity = kind / IST_N_DIRECTIONS;
+			enum ist_direction direction = kind % IST_N_DIRECTIONS;
+
+			ist_similarities(similarity, direction, a, n, b, m, dim, s);
+			for (size_t j = 0; j < n * m; j++)
+				near(s[j],
+				     by_definition(similarity, direction, a + j / m * dim,
+						   b + j % m * dim, dim),
+				     1e-5 * (double)(dim + 4));
+		}
+	}
+}
+
+/* A picture that holds more than the text says costs nothing; a text that says more does. */
+static void order_has_a_direction(void **state)
+{
+	const float text[2] = {1, 0}, picture[2] = {3, 4};
+	float s;
+
+	assert_int_equal(ist_direction_of(IST_TEXT, IST_IMAGE), IST_TEXT_TO_IMAGE);
+	assert_int_equal(ist_direction_of(IST_IMAGE, IST_TEXT), IST_IMAGE_TO_TEXT);
+	assert_int_equal(ist_direction_of(IST_TEXT, IST_TEXT), IST_ALIKE);
+	assert_int_equal(ist_direction_of(IST_IMAGE, IST_IMAGE), IST_ALIKE);
+	assert_int_equal(ist_direction_of(IST_COMPOSED, IST_IMAGE), IST_ALIKE);
+	ist_similarities(IST_ORDER, IST_TEXT_TO_IMAGE, text, 1, picture, 1, 2, &s);
+	assert_true(s == 0);
+	ist_similarities(IST_ORDER, IST_IMAGE_TO_TEXT, picture, 1, text, 1, 2, &s);
+	assert_true(s == 0);
+	ist_similarities(IST_ORDER, IST_TEXT_TO_IMAGE, picture, 1, text, 1, 2, &s);
+	assert_true(s == -20);
+	ist_similarities(IST_ORDER, IST_ALIKE, picture, 1, text, 1, 2, &s);
+	assert_true(s == -20);
+}
+
+TEST_MAIN(cmocka_unit_test(similarities_are_what_they_are_defined_as),
+	  cmocka_unit_test(order_has_a_direction),
+	  cmocka_unit_test(ranks_descend_and_ties_keep_their_order),
 	  cmocka_unit_test(a_ranking_by_hand),
 	  cmocka_unit_test(the_cut_is_normalised_by_its_own_hits),
 	  cmocka_unit_test(several_texts_of_an_item), cmocka_unit_test(only_the_part_is_read),
