@@ -43,5 +43,7 @@ const struct ist_op *const ist_ops[] = {
     &ist_op_lookup,
     &ist_op_repeat,
     &ist_op_weighted_cross_entropy,
+    &ist_op_gaussian_sample,
+    &ist_op_kl_normal,
     NULL,
 };

@@ -66,6 +66,12 @@ ist_node *ist_lstm(ist_node *x, ist_node *u, ist_node *codes);
 ist_node *ist_lookup(ist_node *table, ist_node *ids);
 ist_node *ist_repeat(ist_node *x, size_t times);
 
+/* Normal distributions by mean and logarithm of the variance, all (N, d): mu + e^(log_variance / 2)
+ * eps; and the divergence from the standard one, mean over all numbers: -1/2 (1 + log_variance -
+ * mu^2 - e^log_variance). */
+ist_node *ist_gaussian_sample(ist_node *mu, ist_node *log_variance, ist_node *eps);
+ist_node *ist_kl_normal(ist_node *mu, ist_node *log_variance);
+
 /* Rearranging: the same numbers under another shape of as many. */
 ist_node *ist_reshape(ist_node *x, int n_dims, const size_t *dim);
 
@@ -118,6 +124,7 @@ extern const struct ist_op ist_op_linear, ist_op_matmul, ist_op_tanh, ist_op_rel
     ist_op_times, ist_op_layer_norm, ist_op_jsd, ist_op_info_nce, ist_op_soft_triplet,
     ist_op_distance, ist_op_cross_entropy, ist_op_contrastive, ist_op_frobenius, ist_op_lrelu,
     ist_op_concat, ist_op_distance2, ist_op_bce, ist_op_squared_error, ist_op_tuplet,
-    ist_op_tuplet_hinge, ist_op_lookup, ist_op_repeat, ist_op_weighted_cross_entropy;
+    ist_op_tuplet_hinge, ist_op_lookup, ist_op_repeat, ist_op_weighted_cross_entropy,
+    ist_op_gaussian_sample, ist_op_kl_normal;
 
 #endif

@@ -942,6 +942,39 @@ static void weighted_cross_entropy_ref(const ist_node *y, double *ret)
 	}
 }
 
+static ist_node *gaussian_sample_build(struct ist_graph *g, struct ist_weights *theta,
+				       struct sizes s)
+{
+	return ist_gaussian_sample(matrix(g, "mu", s.n, s.m), matrix(g, "log_variance", s.n, s.m),
+				   matrix(g, "eps", s.n, s.m));
+}
+
+static void gaussian_sample_ref(const ist_node *y, double *ret)
+{
+	const ist_node *mu = y->in[0], *s = y->in[1], *eps = y->in[2];
+
+	for (size_t i = 0; i < y->size; i++)
+		ret[i] =
+		    (double)mu->value[i] + sqrt(exp((double)s->value[i])) * (double)eps->value[i];
+}
+
+static ist_node *kl_normal_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_kl_normal(matrix(g, "mu", s.n, s.m), matrix(g, "log_variance", s.n, s.m));
+}
+
+static void kl_normal_ref(const ist_node *y, double *ret)
+{
+	const ist_node *mu = y->in[0], *s = y->in[1];
+
+	ret[0] = 0;
+	for (size_t i = 0; i < mu->size; i++) {
+		double m = (double)mu->value[i], variance = exp((double)s->value[i]);
+
+		ret[0] += (m * m + variance - 1 - log(variance)) / (2.0 * (double)mu->size);
+	}
+}
+
 #define CASE(op_, what_, build_, ref_, factor_, flops_, bytes_)                                    \
 	{                                                                                          \
 		.op = &ist_op_##op_, .what = what_, .build = build_, .reference = ref_,            \
@@ -1009,5 +1042,7 @@ const struct op_case op_cases[] = {
     CASE(repeat, "three times", repeat_build, repeat_ref, 1, NULL, three_passes),
     CASE(weighted_cross_entropy, "plain", weighted_cross_entropy_build, weighted_cross_entropy_ref,
 	 1, NULL, two_passes),
+    CASE(gaussian_sample, "plain", gaussian_sample_build, gaussian_sample_ref, 1, NULL, two_passes),
+    CASE(kl_normal, "plain", kl_normal_build, kl_normal_ref, 1, NULL, two_passes),
 };
 const size_t n_op_cases = IST_COUNT(op_cases);
