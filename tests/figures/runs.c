@@ -33,6 +33,16 @@ double runs_now(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+void print_arguments(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *slash = strrchr(argv[i], '/');
+
+		printf(" %s", slash != NULL ? slash + 1 : argv[i]);
+	}
+	printf("\n");
+}
+
 /* ---- settings ---- */
 
 size_t settings_read(const char *path, const char *method, json_t **ret_file,

@@ -12,6 +12,8 @@
 void runs_check(enum ist_code code, const struct ist_err *err);
 void runs_die(const char *what, const char *why) __attribute__((noreturn));
 double runs_now(void); /* seconds of a monotonic clock */
+/* What a table was made with, files by their last names. */
+void print_arguments(int argc, char **argv);
 
 /* {"title": {parameters}, ...}: parameters of `method`, or of the one that a key "method" among
  * them names. */
