@@ -9,16 +9,13 @@
 
 #include "core/base/memory.h"
 #include "core/methods/method.h"
+#include "server/model_ability.h"
 
 static const struct {
 	unsigned bit;
 	const char *name;
-} needs[] = {{IST_NEEDS_LABELS, "labels"},
-	     {IST_NEEDS_TRIPLES, "triples"},
-	     {IST_NEEDS_TOKENS, "tokens"}},
-  abilities[] = {{IST_EMBED_IMAGE, "embed_image"}, {IST_EMBED_TEXT, "embed_text"},
-		 {IST_COMPOSE, "compose"},	   {IST_CAPTION, "caption"},
-		 {IST_RENDER, "render"},	   {IST_RECONSTRUCT, "reconstruct"}};
+} needs[] = {
+    {IST_NEEDS_LABELS, "labels"}, {IST_NEEDS_TRIPLES, "triples"}, {IST_NEEDS_TOKENS, "tokens"}};
 
 /* The names of the bits that are set. */
 static json_t *needs_json(unsigned set)
@@ -28,16 +25,6 @@ static json_t *needs_json(unsigned set)
 	for (size_t i = 0; i < IST_COUNT(needs); i++)
 		if (set & needs[i].bit)
 			json_array_append_new(names, json_string(needs[i].name));
-	return names;
-}
-
-static json_t *can_json(unsigned set)
-{
-	json_t *names = json_array();
-
-	for (size_t i = 0; i < IST_COUNT(abilities); i++)
-		if (set & abilities[i].bit)
-			json_array_append_new(names, json_string(abilities[i].name));
 	return names;
 }
 
@@ -119,7 +106,8 @@ static json_t *method_json(const struct ist_method *m)
 		json_array_append_new(params, param_json(&m->params[i]));
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", m->name, "title", m->title,
 			 "about", m->about != NULL ? m->about : m->title, "paper", paper_json(m),
-			 "needs", needs_json(m->needs), "can", can_json(m->can), "params", params);
+			 "needs", needs_json(m->needs), "can", ist_abilities_json(m->can), "params",
+			 params);
 }
 
 enum ist_code ist_api_list_methods(struct ist_request *rq, struct ist_reply *re,

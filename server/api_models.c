@@ -55,8 +55,9 @@ static json_t *value_of(const char *text, json_t *otherwise)
 /* A model as clients see it. */
 static json_t *model_json(const struct ist_model_info *info)
 {
-	return json_pack("{s:s, s:s, s:o, s:I, s:I, s:b, s:o, s:o}", "id", info->id, "method",
-			 info->method, "params", value_of(info->params, json_object()), "dim",
+	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:o, s:o}", "id", info->id, "method",
+			 info->method, "params", value_of(info->params, json_object()), "can",
+			 ist_abilities_json(ist_model_info_abilities(info)), "dim",
 			 (json_int_t)info->dim, "seed", (json_int_t)info->seed, "active",
 			 info->active, "created_at", ist_rfc3339_json(info->created_us), "report",
 			 value_of(info->report, json_null()));
@@ -336,32 +337,4 @@ enum ist_code ist_api_evaluate_model(struct ist_request *rq, struct ist_reply *r
 	json_decref(request);
 	ist_collection_unref(c);
 	return code;
-}
-
-/* ---- what only some methods can ---- */
-
-/* No method of this version has these abilities. */
-static enum ist_code unable(struct ist_request *rq, enum ist_ability ability, const char *verb,
-			    struct ist_err *err)
-{
-	struct ist_collection *c;
-	struct ist_model_info model;
-	enum ist_code code = ist_ability_model(rq, ability, verb, &c, &model, err);
-
-	if (code)
-		return code;
-	ist_collection_unref(c);
-	return ist_fail(err, IST_NO_MODEL, "the model %s cannot %s", model.id, verb);
-}
-
-enum ist_code ist_api_caption_model(struct ist_request *rq, struct ist_reply *re,
-				    struct ist_err *err)
-{
-	return unable(rq, IST_CAPTION, "caption", err);
-}
-
-enum ist_code ist_api_render_model(struct ist_request *rq, struct ist_reply *re,
-				   struct ist_err *err)
-{
-	return unable(rq, IST_RENDER, "render", err);
 }

@@ -11,7 +11,6 @@
 #include "core/base/memory.h"
 #include "server/daemon.h"
 #include "server/fields.h"
-#include "server/jobs.h"
 #include "server/model_ability.h"
 #include "server/query_run.h"
 #include "server/vector_json.h"
@@ -30,31 +29,6 @@ static const struct ist_field fields[] = {
     {"target", IST_FIELD_CHOICE, offsetof(struct body, target), .choices = targets},
     {"limit", IST_FIELD_INT, offsetof(struct body, limit), 0, LIMIT_MAX},
 };
-
-/* The body is a source and the members above; each part is read by its own table. */
-static enum ist_code parse(struct ist_request *rq, struct body *ret, struct ist_source *ret_source,
-			   struct ist_err *err)
-{
-	json_t *source = json_copy(rq->json), *own = json_object();
-	enum ist_code code;
-
-	for (size_t i = 0; i < IST_COUNT(fields); i++) {
-		json_t *value = json_object_get(source, fields[i].name);
-
-		if (value != NULL)
-			json_object_set(own, fields[i].name, value);
-		json_object_del(source, fields[i].name);
-	}
-	code = ist_fields_read(own, fields, IST_COUNT(fields), ret, err);
-	if (!code)
-		code = ist_source_parse(source, NULL, true, rq->arena, ret_source, err);
-	if (!code && ret_source->kind == IST_BY_COMPOSE)
-		code = ist_fail_at(err, IST_INVALID, "/compose",
-				   "a composed query has no feature of its own");
-	json_decref(source);
-	json_decref(own);
-	return code;
-}
 
 /* The imagined feature, in the arena. */
 static enum ist_code imagine(struct ist_request *rq, const struct ist_reader *reader,
@@ -108,7 +82,7 @@ static enum ist_code answer(struct ist_request *rq, const struct ist_reader *rea
 	struct ist_hit *hits = NULL;
 	enum ist_modality m;
 	size_t n = 0;
-	enum ist_code code = parse(rq, &body, &source, err);
+	enum ist_code code = ist_ability_parse(rq, fields, IST_COUNT(fields), &body, &source, err);
 
 	if (!code)
 		code = imagine(rq, reader, &source, &body, &feature, err);
@@ -132,20 +106,5 @@ static enum ist_code answer(struct ist_request *rq, const struct ist_reader *rea
 enum ist_code ist_api_reconstruct_model(struct ist_request *rq, struct ist_reply *re,
 					struct ist_err *err)
 {
-	struct ist_collection *c;
-	struct ist_model_info model;
-	struct ist_reader reader;
-	enum ist_code code = ist_ability_model(rq, IST_RECONSTRUCT, "reconstruct", &c, &model, err);
-
-	if (code)
-		return code;
-	code = ist_reader_init(&reader, c, model.id, err);
-	if (!code) {
-		ist_jobs_query_begin(rq->daemon->jobs);
-		code = answer(rq, &reader, re, err);
-		ist_jobs_query_end(rq->daemon->jobs);
-		ist_reader_finish(&reader);
-	}
-	ist_collection_unref(c);
-	return code;
+	return ist_ability_reply(rq, re, IST_RECONSTRUCT, "reconstruct", answer, err);
 }

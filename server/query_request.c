@@ -26,6 +26,7 @@ struct source_body {
 	const char *text, *id;
 	const json_t *image, *vector, *compose;
 	int space;
+	bool by_item; /* items may be named */
 };
 
 static const struct ist_field source_fields[] = {
@@ -60,6 +61,18 @@ static enum ist_code parse_image(const json_t *json, struct ist_arena *arena, st
 	return IST_OK;
 }
 
+/* The same, or {"id"}: the picture of an item. */
+static enum ist_code parse_image_or_item(const json_t *json, struct ist_arena *arena,
+					 struct ist_source *ret, struct ist_err *err)
+{
+	static const struct ist_field by_id[] = {
+	    {"id", IST_FIELD_STRING, 0, 1, 255, .required = true}};
+
+	return json_object_get(json, "id") != NULL
+		   ? ist_fields_read(json, by_id, IST_COUNT(by_id), &ret->id, err)
+		   : parse_image(json, arena, &ret->image, err);
+}
+
 /* {"image": {"id"} | {"base64"}, "text"}: checked whole, though what can answer it is for the
  * model to say. */
 static enum ist_code parse_compose(const json_t *json, const struct ist_str *part,
@@ -75,8 +88,6 @@ static enum ist_code parse_compose(const json_t *json, const struct ist_str *par
 	    {"text", IST_FIELD_STRING, offsetof(struct compose, text), 1, IST_QUERY_TEXT_MAX,
 	     .required = true},
 	};
-	static const struct ist_field by_id[] = {
-	    {"id", IST_FIELD_STRING, 0, 1, 255, .required = true}};
 	enum ist_code code = ist_fields_read(json, fields, IST_COUNT(fields), &body, err);
 
 	if (code)
@@ -90,9 +101,7 @@ static enum ist_code parse_compose(const json_t *json, const struct ist_str *par
 		ret->image = *part;
 		return IST_OK;
 	}
-	code = json_object_get(body.image, "id") != NULL
-		   ? ist_fields_read(body.image, by_id, IST_COUNT(by_id), &ret->id, err)
-		   : parse_image(body.image, arena, &ret->image, err);
+	code = parse_image_or_item(body.image, arena, ret, err);
 	if (code)
 		ist_err_under(err, "/image");
 	return code;
@@ -111,7 +120,8 @@ static enum ist_code read_image(const struct source_body *body, const struct ist
 				struct ist_arena *arena, struct ist_source *ret,
 				struct ist_err *err)
 {
-	return parse_image(body->image, arena, &ret->image, err);
+	return body->by_item ? parse_image_or_item(body->image, arena, ret, err)
+			     : parse_image(body->image, arena, &ret->image, err);
 }
 
 static enum ist_code read_id(const struct source_body *body, const struct ist_str *part,
@@ -177,7 +187,7 @@ enum ist_code ist_source_parse(const json_t *json, const struct ist_str *image, 
 {
 	const char *wanted = by_item ? "\"text\", \"image\", \"id\", \"vector\" or \"compose\""
 				     : "\"text\", \"image\" or \"vector\"";
-	struct source_body body = {.space = IST_SPACE_UNSAID};
+	struct source_body body = {.space = IST_SPACE_UNSAID, .by_item = by_item};
 	struct ist_source source = {.space = IST_SPACE_UNSAID};
 	const struct form *form;
 	char pointer[16];

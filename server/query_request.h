@@ -25,7 +25,7 @@ enum ist_source_space { IST_SPACE_IMAGE, IST_SPACE_TEXT, IST_SPACE_COMMON, IST_S
 struct ist_source {
 	enum ist_source_kind kind;
 	const char *text;
-	struct ist_str image; /* the file's bytes */
+	struct ist_str image; /* the file's bytes, unless `id` names an item's picture */
 	const char *id;
 	const float *vector; /* (dim) */
 	size_t dim;
@@ -63,8 +63,8 @@ ist_query_parse_url(const char *(*value)(const void *user, const char *name), co
 extern const char *const ist_query_url_names[]; /* ends with NULL: what the route allows */
 void ist_query_finish(struct ist_query *query);
 
-/* One of {"text"}, {"image": {"base64"}}, {"vector", "modality"}, and if `by_item` {"id",
- * "modality"} and {"compose"}: an input of embed is a query without those two. */
+/* One of {"text"}, {"image": {"base64"}}, {"vector", "modality"}, and if `by_item` {"image":
+ * {"id"}}, {"id", "modality"} and {"compose"}: an input of embed is a query without those. */
 IST_CHECKED enum ist_code ist_source_parse(const json_t *json, const struct ist_str *image,
 					   bool by_item, struct ist_arena *arena,
 					   struct ist_source *ret, struct ist_err *err);

@@ -98,6 +98,28 @@ static enum ist_code image_feature(struct ist_worker *worker, const struct ist_r
 	return IST_OK;
 }
 
+/* The feature of a picture: a file's, or that of an item, which is then never a hit. */
+static enum ist_code picture_feature(struct ist_worker *worker, const struct ist_reader *reader,
+				     const struct ist_source *source, struct ist_arena *arena,
+				     const float **ret, struct ist_err *err)
+{
+	struct ist_item item = {0};
+	enum ist_code code;
+
+	if (source->id == NULL)
+		return image_feature(worker, reader, &source->image, arena, ret, err);
+	code = ist_item_get(reader->collection, source->id, true, arena, &item, err);
+	if (!code && item.image_vector == NULL)
+		code = ist_fail_at(err, IST_INVALID, "", "the item \"%.100s\" has no image",
+				   source->id);
+	if (code) {
+		(void)ist_err_in(err, "id");
+		return ist_err_in(err, "image");
+	}
+	*ret = item.image_vector;
+	return IST_OK;
+}
+
 static enum ist_code by_text(struct ist_worker *worker, const struct ist_reader *reader,
 			     const struct ist_source *source, struct ist_arena *arena,
 			     struct ist_embedded *ret, struct ist_err *err)
@@ -113,8 +135,9 @@ static enum ist_code by_image(struct ist_worker *worker, const struct ist_reader
 			      struct ist_embedded *ret, struct ist_err *err)
 {
 	const float *feature = NULL;
-	enum ist_code code = image_feature(worker, reader, &source->image, arena, &feature, err);
+	enum ist_code code = picture_feature(worker, reader, source, arena, &feature, err);
 
+	ret->id = source->id;
 	return code ? code : embed_feature(reader, IST_IMAGE, feature, arena, ret, err);
 }
 
@@ -168,29 +191,6 @@ static enum ist_code by_vector(struct ist_worker *worker, const struct ist_reade
 	return IST_OK;
 }
 
-/* The feature of a compose's reference picture: a file's, or that of an item, which is then never a
- * hit. */
-static enum ist_code reference_feature(struct ist_worker *worker, const struct ist_reader *reader,
-				       const struct ist_source *source, struct ist_arena *arena,
-				       const float **ret, struct ist_err *err)
-{
-	struct ist_item item = {0};
-	enum ist_code code;
-
-	if (source->id == NULL)
-		return image_feature(worker, reader, &source->image, arena, ret, err);
-	code = ist_item_get(reader->collection, source->id, true, arena, &item, err);
-	if (!code && item.image_vector == NULL)
-		code = ist_fail_at(err, IST_INVALID, "", "the item \"%.100s\" has no image",
-				   source->id);
-	if (code) {
-		(void)ist_err_in(err, "id");
-		return ist_err_in(err, "image");
-	}
-	*ret = item.image_vector;
-	return IST_OK;
-}
-
 /* Whether the model can is asked first, so that nobody pays for an encoding that leads nowhere. */
 static enum ist_code by_compose(struct ist_worker *worker, const struct ist_reader *reader,
 				const struct ist_source *source, struct ist_arena *arena,
@@ -207,7 +207,7 @@ static enum ist_code by_compose(struct ist_worker *worker, const struct ist_read
 				   "\"compose\" (see GET /v1/methods) has to be trained on triples "
 				   "first",
 				   reader->model);
-	code = reference_feature(worker, reader, source, arena, &image, err);
+	code = picture_feature(worker, reader, source, arena, &image, err);
 	if (!code)
 		code = text_feature(worker, reader, source->text, arena, &text, err);
 	if (code)

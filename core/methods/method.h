@@ -107,6 +107,13 @@ struct ist_tuning {
 	size_t n;
 };
 
+/* The parameters that give a model an ability which it has not with the defaults, as members of a
+ * JSON object: what the refusal of a model without it says. */
+struct ist_unlock {
+	unsigned ability; /* enum ist_ability */
+	const char *params;
+};
+
 /* A sentence that a model writes. */
 struct ist_caption {
 	const char *text;
@@ -164,6 +171,8 @@ struct ist_method {
 				     struct ist_err *err);
 	/* What a model with these parameters can do, of `can`; NULL: all of it. */
 	unsigned (*abilities)(const json_t *params);
+	const struct ist_unlock *unlocks; /* where that leaves something out by default */
+	size_t n_unlocks;
 	/* IST_CAPTION: sentences for a picture's feature x (dim_in[IST_IMAGE]), the most probable
 	 * first, by a beam of that breadth (1: greedy). At most `beam` into ret, which has room for
 	 * them; texts live in the arena. Any number of threads. */

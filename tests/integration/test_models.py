@@ -92,12 +92,15 @@ def test_evaluate_refuses(api, trained):
     assert api.post(url, {"split": "validation"}, headers=key).status == 409
 
 
-def test_what_no_method_can_yet(api, trained):
+def test_what_this_method_cannot(api, trained):
     path, model = trained
+    assert api.get(f"{path}/models/{model}").json["can"] == ["embed_image", "embed_text"]
+    assert api.get(f"{path}/models/identity").json["can"] == ["embed_image", "embed_text"]
     for verb in ("caption", "render"):
         url = f"{path}/models/{model}:{verb}"
         reply = api.post(url, {"text": "a"})
         assert (reply.status, reply.code) == (409, "no_model")
+        assert f"(acmr) cannot {verb}" in reply.json["detail"]
         assert api.post(url, []).status == 422
         assert api.post(url, "{").status == 400
         assert api.post(url, "x", kind="text/plain").status == 415

@@ -47,6 +47,16 @@ def test_by_vector(api, vectors):
     assert same.json["hits"] == reply.json["hits"]
 
 
+def test_by_the_picture_of_an_item(api, vectors):
+    load(api, vectors)
+    of_id = query(api, vectors, {"id": "b", "modality": "image"})
+    reply = query(api, vectors, {"image": {"id": "b"}})
+    assert ids(reply) == ["a", "c"] and reply.json["hits"] == of_id.json["hits"]
+    assert query(api, vectors, {"image": {"id": "nobody"}}).status == 404
+    reply = query(api, vectors, {"image": {"id": "d"}})
+    assert (reply.status, reply.pointer) == (422, "/query/image/id")
+
+
 def test_says_which_text_matched_and_each_item_once(api, vectors):
     load(api, vectors)
     reply = query(api, vectors, {"vector": [0.8, 0.2, 0], "modality": "text"}, target="text")

@@ -55,6 +55,9 @@ def test_the_same_modality_and_other_sources(api, imagining):
     assert of_id.json["modality"] == "text" and len(of_id.json["vector"]) == 8
     assert {hit["modality"] for hit in of_id.json["nearest"]} == {"text"}
     assert len(of_id.json["nearest"]) == 10
+    of_picture = api.post(url, {"image": {"id": "i7"}})
+    assert of_picture.json == api.post(url, {"id": "i7"}).json
+    assert of_picture.json["modality"] == "text"
     vector = items_of(8)["i7"]["vectors"]["texts"][0]
     assert api.post(url, {"vector": vector, "modality": "text", "target": "text",
                           "limit": 0}).json == {**of_id.json, "nearest": []}

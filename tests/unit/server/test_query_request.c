@@ -81,6 +81,7 @@ static void test_forms(void **state)
 		int space;
 	} cases[] = {
 	    {"{\"query\": {\"image\": {\"base64\": \"Zm9v\"}}}", IST_BY_IMAGE, IST_SPACE_UNSAID},
+	    {"{\"query\": {\"image\": {\"id\": \"seal\"}}}", IST_BY_IMAGE, IST_SPACE_UNSAID},
 	    {"{\"query\": {\"id\": \"seal\"}}", IST_BY_ID, IST_SPACE_UNSAID},
 	    {"{\"query\": {\"id\": \"seal\", \"modality\": \"text\"}}", IST_BY_ID, IST_SPACE_TEXT},
 	    {"{\"query\": {\"vector\": {\"base64\": \"AACAPw==\"}, \"modality\": \"image\"}}",
