@@ -80,15 +80,15 @@ void ist_generation_keep_only(struct ist_generation *g, const int64_t *live, siz
 
 /* Readers. */
 struct ist_watermark ist_generation_watermark(const struct ist_generation *g);
-/* The k nearest vectors of a modality, best first, at most one per row (its best). `rows`
- * (ascending) limits the search to these rows; NULL: all. exact: no approximate search. Fewer than
- * k are returned only if no more exist. */
+/* The k nearest vectors of modality m to a query of `from` (a modality, or IST_COMPOSED), best
+ * first, at most one per row (its best). `rows` (ascending) limits the search to these rows; NULL:
+ * all. exact: no approximate search. Fewer than k are returned only if no more exist. */
 IST_CHECKED enum ist_code ist_generation_search(const struct ist_generation *g,
 						struct ist_watermark mark, struct ist_searcher *s,
-						enum ist_modality m, const float *query, size_t k,
-						const int64_t *rows, size_t n_rows, bool exact,
-						struct ist_generation_hit *ret, size_t *ret_n,
-						struct ist_err *err);
+						int from, enum ist_modality m, const float *query,
+						size_t k, const int64_t *rows, size_t n_rows,
+						bool exact, struct ist_generation_hit *ret,
+						size_t *ret_n, struct ist_err *err);
 /* The stored embedding of a row, for "more like this" and "return": ["vector"]; NULL if unknown.
  * A dead row is answered as long as it is here: its reader found it alive. */
 const float *ist_generation_vector(const struct ist_generation *g, struct ist_watermark mark,

@@ -168,14 +168,16 @@ static enum ist_code make_exact(struct ist_base *base, const struct ist_stop *st
 	return code;
 }
 
-enum ist_code ist_base_tune(struct ist_base *base, const float *queries, size_t n, bool may_replace,
+enum ist_code ist_base_tune(struct ist_base *base, const float *queries,
+			    const enum ist_direction *directions, size_t n, bool may_replace,
 			    const struct ist_stop *stop, struct ist_err *err)
 {
 	enum ist_code code;
 
 	if (base->index == NULL)
 		return IST_OK;
-	code = ist_vectors_tune(base->index, queries, n, TUNE_K, TUNE_TARGET, &base->recall, err);
+	code = ist_vectors_tune(base->index, queries, directions, n, TUNE_K, TUNE_TARGET,
+				&base->recall, err);
 	if (code == IST_OK && may_replace && base->recall < RECALL_MIN)
 		code = make_exact(base, stop, err);
 	return code;

@@ -54,7 +54,7 @@ static enum ist_code move(const struct ist_base *base, struct ist_searcher *s, f
 	const float *a, *b;
 	size_t n;
 	enum ist_code code =
-	    ist_vectors_search(base->index, s, x, NEIGHBOURS, 0, NULL, hits, &n, err);
+	    ist_vectors_search(base->index, s, x, IST_ALIKE, NEIGHBOURS, 0, NULL, hits, &n, err);
 
 	if (code != IST_OK)
 		return code;
@@ -68,12 +68,14 @@ static enum ist_code move(const struct ist_base *base, struct ist_searcher *s, f
 }
 
 /* Half of the queries come from the other modality where it is comparable, because that is what
- * people will ask; the others are the base's own vectors, moved. */
+ * people will ask; the others are the base's own vectors, moved. These also stand in for the other
+ * modality where none of it is stored. */
 static enum ist_code make_queries(const struct ist_generation *g, enum ist_modality m,
-				  float *queries, size_t n, struct ist_err *err)
+				  float *queries, enum ist_direction *directions, size_t n,
+				  struct ist_err *err)
 {
 	const struct ist_base *own = &g->base[m], *other = &g->base[ist_modality_other(m)];
-	bool crosses = g->model->crosses && other->index != NULL && other->dim == own->dim;
+	bool crosses = g->model->crosses && other->dim == own->dim;
 	ist_auto(ist_searcher_finish) struct ist_searcher s = {0};
 	enum ist_code code = IST_OK;
 	struct ist_rng rng;
@@ -81,12 +83,13 @@ static enum ist_code make_queries(const struct ist_generation *g, enum ist_modal
 	ist_rng_init(&rng, 0, "index queries");
 	for (size_t i = 0; i < n && code == IST_OK; i++) {
 		bool cross = crosses && i % 2 == 0;
-		const struct ist_base *from = cross ? other : own;
+		const struct ist_base *from = cross && other->index != NULL ? other : own;
 		float *query = queries + i * own->dim;
 
+		directions[i] = ist_direction_of(cross ? ist_modality_other(m) : m, m);
 		memcpy(query, ist_base_at(from, ist_rng_below(&rng, from->n)),
 		       own->dim * sizeof(*query));
-		if (!cross)
+		if (from == own)
 			code = move(own, &s, query, &rng, err);
 	}
 	return code;
@@ -100,6 +103,7 @@ static enum ist_code tune(struct ist_generation *g, enum ist_modality m, bool ma
 	double work = (double)base->n * (double)base->dim;
 	size_t n = (size_t)fmax(QUERIES_MIN, fmin(QUERIES_MAX, QUERIES_WORK / fmax(work, 1)));
 	ist_autofree float *queries = NULL;
+	ist_autofree enum ist_direction *directions = NULL;
 	enum ist_code code;
 
 	if (base->index == NULL || ist_vectors_kind(base->index)->exact) {
@@ -109,8 +113,10 @@ static enum ist_code tune(struct ist_generation *g, enum ist_modality m, bool ma
 	if (ist_stop_asked(stop))
 		return ist_fail(err, IST_CANCELLED, "stopped while measuring an index");
 	queries = ist_alloc_raw(n * base->dim, sizeof(*queries));
-	code = make_queries(g, m, queries, n, err);
-	return code != IST_OK ? code : ist_base_tune(base, queries, n, may_replace, stop, err);
+	directions = ist_alloc(n, sizeof(*directions));
+	code = make_queries(g, m, queries, directions, n, err);
+	return code != IST_OK ? code
+			      : ist_base_tune(base, queries, directions, n, may_replace, stop, err);
 }
 
 /* ---- counting ---- */

@@ -79,9 +79,10 @@ const struct ist_vector_kind *ist_base_kind(const struct ist_base *base, size_t 
 bool ist_stop_asked(const struct ist_stop *stop);
 IST_CHECKED enum ist_code ist_base_build(struct ist_base *base, const struct ist_vector_kind *kind,
 					 const struct ist_stop *stop, struct ist_err *err);
-/* Tunes and measures on queries (n, dim) of ours; a kind that stays far below the wanted recall
- * is replaced by the exact one, if the caller did not ask for it. */
-IST_CHECKED enum ist_code ist_base_tune(struct ist_base *base, const float *queries, size_t n,
+/* Tunes and measures on queries (n, dim) of ours, each in its direction; a kind that stays far
+ * below the wanted recall is replaced by the exact one, if the caller did not ask for it. */
+IST_CHECKED enum ist_code ist_base_tune(struct ist_base *base, const float *queries,
+					const enum ist_direction *directions, size_t n,
 					bool may_replace, const struct ist_stop *stop,
 					struct ist_err *err);
 /* The first position in ascending rows that is not below `row`; n if all are. */

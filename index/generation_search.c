@@ -20,6 +20,7 @@ struct search {
 	size_t n_fresh;
 	struct ist_searcher *s;
 	const float *query;
+	enum ist_direction direction;
 	const int64_t *rows; /* NULL: all */
 	size_t n_rows;
 	bool exact;
@@ -138,13 +139,14 @@ static enum ist_code find_in_base(struct search *search, size_t want, size_t *re
 	if (index == NULL)
 		return IST_OK;
 	if (search->scan_list)
-		return ist_vectors_scan(index, search->query, want, search->s->positions,
-					search->n_base_list, NULL, hits, ret_n, err);
+		return ist_vectors_scan(index, search->query, search->direction, want,
+					search->s->positions, search->n_base_list, NULL, hits,
+					ret_n, err);
 	if (search->exact)
-		return ist_vectors_scan(index, search->query, want, NULL, 0, allowed, hits, ret_n,
-					err);
-	return ist_vectors_search(index, search->s, search->query, want, 0, allowed, hits, ret_n,
-				  err);
+		return ist_vectors_scan(index, search->query, search->direction, want, NULL, 0,
+					allowed, hits, ret_n, err);
+	return ist_vectors_search(index, search->s, search->query, search->direction, want, 0,
+				  allowed, hits, ret_n, err);
 }
 
 static void scan_segments(const struct search *search, struct ist_scan *scan)
@@ -165,8 +167,8 @@ static size_t find_in_fresh(struct search *search, size_t want)
 	struct ist_scan scan;
 	const int64_t *list = search->s->positions + search->n_base_list;
 
-	ist_scan_init(&scan, search->query, search->fresh->dim, search->base->similarity, want,
-		      ist_searcher_hits(search->s, want));
+	ist_scan_init(&scan, search->query, search->fresh->dim, search->base->similarity,
+		      search->direction, want, ist_searcher_hits(search->s, want));
 	if (search->rows == NULL)
 		scan_segments(search, &scan);
 	for (size_t i = 0; search->rows != NULL && i < search->n_fresh_list; i++) {
@@ -299,10 +301,10 @@ static size_t first_want(const struct search *search, size_t k)
 
 /* Ends: `want` doubles until it covers everything, and then nothing was cut. */
 enum ist_code ist_generation_search(const struct ist_generation *g, struct ist_watermark mark,
-				    struct ist_searcher *s, enum ist_modality m, const float *query,
-				    size_t k, const int64_t *rows, size_t n_rows, bool exact,
-				    struct ist_generation_hit *ret, size_t *ret_n,
-				    struct ist_err *err)
+				    struct ist_searcher *s, int from, enum ist_modality m,
+				    const float *query, size_t k, const int64_t *rows,
+				    size_t n_rows, bool exact, struct ist_generation_hit *ret,
+				    size_t *ret_n, struct ist_err *err)
 {
 	struct search search = {
 	    .base = &g->base[m],
@@ -310,6 +312,7 @@ enum ist_code ist_generation_search(const struct ist_generation *g, struct ist_w
 	    .n_fresh = mark.fresh[m],
 	    .s = s,
 	    .query = query,
+	    .direction = ist_direction_of(from, m),
 	    .rows = rows,
 	    .n_rows = n_rows,
 	    .exact = exact,

@@ -119,10 +119,10 @@ static enum ist_code search_target(struct query *q, enum ist_modality m, size_t 
 	size_t n = 0;
 	enum ist_code code;
 
-	code = ist_generation_search(q->generation, q->mark, q->searcher, m, q->search->vector[m],
-				     k, q->rows != NULL ? q->rows->rows : NULL,
-				     q->rows != NULL ? q->rows->n : 0, q->search->exact, hits, &n,
-				     err);
+	code = ist_generation_search(
+	    q->generation, q->mark, q->searcher, q->search->from, m, q->search->vector[m], k,
+	    q->rows != NULL ? q->rows->rows : NULL, q->rows != NULL ? q->rows->n : 0,
+	    q->search->exact, hits, &n, err);
 	if (code != IST_OK)
 		return code;
 	q->report.candidates += n;

@@ -209,7 +209,7 @@ void ist_reader_finish(struct ist_reader *reader);
 
 struct ist_search {
 	const float *vector[IST_N_MODALITIES]; /* embedding to search each target with; NULL: not */
-	int from;      /* the query's own modality, or IST_COMPOSED: scores */
+	int from;      /* the query's own modality, or IST_COMPOSED: direction, scores */
 	bool by_score; /* several targets: order by score, or by standardised similarity */
 	const struct ist_filter *filter;
 	const char *exclude; /* an item id that is never a hit */

@@ -5,6 +5,7 @@
  */
 #include "index/vectors.h"
 
+#include <math.h>
 #include <omp.h>
 #include <string.h>
 
@@ -158,28 +159,28 @@ const float *ist_vectors_at(const struct ist_vectors *v, int64_t position)
 }
 
 enum ist_code ist_vectors_search(const struct ist_vectors *v, struct ist_searcher *s,
-				 const float *query, size_t k, size_t ef,
-				 const struct ist_bitset *allowed, struct ist_vector_hit *ret,
-				 size_t *ret_n, struct ist_err *err)
+				 const float *query, enum ist_direction direction, size_t k,
+				 size_t ef, const struct ist_bitset *allowed,
+				 struct ist_vector_hit *ret, size_t *ret_n, struct ist_err *err)
 {
 	k = IST_MIN(k, v->n);
 	if (k == 0) {
 		*ret_n = 0;
 		return IST_OK;
 	}
-	return v->kind->search(v, s, query, k, ef, allowed, ret, ret_n, err);
+	return v->kind->search(v, s, query, direction, k, ef, allowed, ret, ret_n, err);
 }
 
 /* A position beyond the index is the caller's mistake; it is told rather than read past the end. */
-enum ist_code ist_vectors_scan(const struct ist_vectors *v, const float *query, size_t k,
-			       const int64_t *positions, size_t n_positions,
-			       const struct ist_bitset *allowed, struct ist_vector_hit *ret,
-			       size_t *ret_n, struct ist_err *err)
+enum ist_code ist_vectors_scan(const struct ist_vectors *v, const float *query,
+			       enum ist_direction direction, size_t k, const int64_t *positions,
+			       size_t n_positions, const struct ist_bitset *allowed,
+			       struct ist_vector_hit *ret, size_t *ret_n, struct ist_err *err)
 {
 	const uint64_t *words = allowed != NULL ? allowed->words : NULL;
 	struct ist_scan scan;
 
-	ist_scan_init(&scan, query, v->dim, v->similarity, k, ret);
+	ist_scan_init(&scan, query, v->dim, v->similarity, direction, k, ret);
 	if (k > 0 && positions == NULL)
 		ist_scan_run(&scan, v->x, v->n, 0, words, 0);
 	for (size_t i = 0; k > 0 && positions != NULL && i < n_positions; i++) {
@@ -200,66 +201,87 @@ enum ist_code ist_vectors_scan(const struct ist_vectors *v, const float *query, 
 /* From where less is hardly quicker. */
 static const size_t ef_ladder[] = {32, 48, 64, 96, 128, 192, 256, 384, 512, 768};
 
-/* The similarity of the k-th nearest of each query (n). Queries share a block of vectors while it
- * is in the cache; one by one they would each read the whole index from memory. */
-static void exact_kth(const struct ist_vectors *v, const float *queries, size_t n, size_t k,
-		      float *ret)
+/* What an index is measured by. */
+struct sample {
+	const float *queries;		     /* (n, dim) */
+	const enum ist_direction *direction; /* (n); NULL: alike */
+	size_t n, k;
+	float *kth; /* (n) the similarity of the k-th nearest */
+};
+
+static enum ist_direction direction_of(const struct sample *sample, size_t q)
 {
+	return sample->direction != NULL ? sample->direction[q] : IST_ALIKE;
+}
+
+/* Queries share a block of vectors while it is in the cache; one by one they would each read the
+ * whole index from memory. */
+static void exact_kth(const struct ist_vectors *v, struct sample *sample)
+{
+	size_t n = sample->n, k = sample->k;
 	ist_autofree struct ist_scan *scans = ist_alloc(n, sizeof(*scans));
 	ist_autofree struct ist_vector_hit *hits = ist_alloc(n * k, sizeof(*hits));
 	size_t block = IST_MAX(65536 / v->dim, 16);
 
 	for (size_t q = 0; q < n; q++)
-		ist_scan_init(&scans[q], queries + q * v->dim, v->dim, v->similarity, k,
-			      hits + q * k);
+		ist_scan_init(&scans[q], sample->queries + q * v->dim, v->dim, v->similarity,
+			      direction_of(sample, q), k, hits + q * k);
 	for (size_t i = 0; i < v->n; i += block)
 		for (size_t q = 0; q < n; q++)
 			ist_scan_run(&scans[q], v->x + i * v->dim, IST_MIN(block, v->n - i),
 				     (int64_t)i, NULL, 0);
 	for (size_t q = 0; q < n; q++)
-		ret[q] = hits[q * k + ist_scan_finish(&scans[q]) - 1].similarity;
+		sample->kth[q] = hits[q * k + ist_scan_finish(&scans[q]) - 1].similarity;
 }
 
-/* The recall of the index as it is set now. The walk and the exact scan score with the same kernel,
- * so equal vectors have equal similarities and a plain comparison counts them. */
+/* The recall of the index as it is set now, the least of those by kind of score: ten easy queries
+ * must not make up for ten hard ones. The walk and the exact scan score with the same kernel, so
+ * equal vectors have equal similarities and a plain comparison counts them. */
 static enum ist_code measure(const struct ist_vectors *v, struct ist_searcher *s,
-			     const float *queries, size_t n, size_t k, const float *kth,
-			     double *ret, struct ist_err *err)
+			     const struct sample *sample, double *ret, struct ist_err *err)
 {
-	ist_autofree struct ist_vector_hit *hits = ist_alloc(k, sizeof(*hits));
-	size_t right = 0, n_hits;
+	ist_autofree struct ist_vector_hit *hits = ist_alloc(sample->k, sizeof(*hits));
+	size_t right[IST_N_SCORES] = {0}, all[IST_N_SCORES] = {0}, n_hits;
 
-	for (size_t q = 0; q < n; q++) {
+	for (size_t q = 0; q < sample->n; q++) {
+		enum ist_direction direction = direction_of(sample, q);
+		enum ist_score_kind kind = ist_similarity_score(v->similarity, direction);
 		enum ist_code code =
-		    ist_vectors_search(v, s, queries + q * v->dim, k, 0, NULL, hits, &n_hits, err);
+		    ist_vectors_search(v, s, sample->queries + q * v->dim, direction, sample->k, 0,
+				       NULL, hits, &n_hits, err);
 
 		if (code != IST_OK)
 			return code;
 		for (size_t i = 0; i < n_hits; i++)
-			right += hits[i].similarity >= kth[q];
+			right[kind] += hits[i].similarity >= sample->kth[q];
+		all[kind] += sample->k;
 	}
-	*ret = (double)right / (double)(n * k);
+	*ret = 1;
+	for (int kind = 0; kind < IST_N_SCORES; kind++)
+		if (all[kind] > 0)
+			*ret = fmin(*ret, (double)right[kind] / (double)all[kind]);
 	return IST_OK;
 }
 
 /* Recall grows with ef, so the first rung that reaches the target is the cheapest; where none does,
  * the last one stays and its recall is the answer. */
-enum ist_code ist_vectors_tune(struct ist_vectors *v, const float *queries, size_t n, size_t k,
+enum ist_code ist_vectors_tune(struct ist_vectors *v, const float *queries,
+			       const enum ist_direction *directions, size_t n, size_t k,
 			       double target, double *ret_recall, struct ist_err *err)
 {
 	ist_auto(ist_searcher_finish) struct ist_searcher s = {0};
 	ist_autofree float *kth = ist_alloc(n, sizeof(*kth));
+	struct sample sample = {queries, directions, n, IST_MIN(k, v->n), kth};
 
-	k = IST_MIN(k, v->n);
 	*ret_recall = 1;
-	if (v->kind->exact || k == 0 || n == 0)
+	if (v->kind->exact || sample.k == 0 || n == 0)
 		return IST_OK;
-	exact_kth(v, queries, n, k, kth);
+	exact_kth(v, &sample);
 	for (size_t i = 0; i < IST_COUNT(ef_ladder); i++) {
 		enum ist_code code;
 
 		v->ef = ef_ladder[i];
-		code = measure(v, &s, queries, n, k, kth, ret_recall, err);
+		code = measure(v, &s, &sample, ret_recall, err);
 		if (code != IST_OK || *ret_recall >= target)
 			return code;
 	}

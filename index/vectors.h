@@ -2,7 +2,8 @@
  * Vector indexes by kind. A kind is a row of ist_vector_kinds (flat, hnsw, …) over FAISS's C API;
  * no FAISS type leaves index/. Positions are 0 .. n-1 in the order of adding; what they mean is the
  * caller's business (generation.h). Similarities are reported as in method.h: greater is nearer
- * (inner product, or minus the L2 distance).
+ * (inner product, minus the L2 distance, or minus the violations of an order). Who asks whom
+ * matters to the last alone: under the others every direction is the same.
  *
  * Building: one thread. Searching: any number of threads at once, each with its own searcher.
  */
@@ -15,7 +16,7 @@
 #include <stdio.h>
 
 #include "core/base/error.h"
-#include "core/methods/method.h"
+#include "core/methods/similarity.h"
 
 struct ist_vectors;  /* an index of one kind */
 struct ist_searcher; /* a thread's workspace: visited table, heaps; grows, then allocates nothing */
@@ -43,9 +44,9 @@ struct ist_vector_kind {
 	/* Fills at most k hits, best first; *ret_n says how many. allowed NULL: all. ef: breadth of
 	 * an approximate search, 0 for the index's own. */
 	enum ist_code (*search)(const struct ist_vectors *v, struct ist_searcher *s,
-				const float *query, size_t k, size_t ef,
-				const struct ist_bitset *allowed, struct ist_vector_hit *ret,
-				size_t *ret_n, struct ist_err *err);
+				const float *query, enum ist_direction direction, size_t k,
+				size_t ef, const struct ist_bitset *allowed,
+				struct ist_vector_hit *ret, size_t *ret_n, struct ist_err *err);
 	enum ist_code (*write)(const struct ist_vectors *v, FILE *f, struct ist_err *err);
 	enum ist_code (*read)(struct ist_vectors *v, FILE *f, struct ist_err *err);
 	/* A copy of `from` into the empty v that can grow on its own, with room for n vectors in
@@ -78,23 +79,25 @@ IST_CHECKED enum ist_code ist_vectors_add(struct ist_vectors *v, const float *x,
 void ist_vectors_reserve(struct ist_vectors *v, size_t n);
 const float *ist_vectors_at(const struct ist_vectors *v, int64_t position); /* (dim) */
 IST_CHECKED enum ist_code ist_vectors_search(const struct ist_vectors *v, struct ist_searcher *s,
-					     const float *query, size_t k, size_t ef,
-					     const struct ist_bitset *allowed,
+					     const float *query, enum ist_direction direction,
+					     size_t k, size_t ef, const struct ist_bitset *allowed,
 					     struct ist_vector_hit *ret, size_t *ret_n,
 					     struct ist_err *err);
 /* The reference path, and the one for few candidates: exact over a list of positions (NULL: all
  * allowed ones). */
 IST_CHECKED enum ist_code ist_vectors_scan(const struct ist_vectors *v, const float *query,
-					   size_t k, const int64_t *positions, size_t n_positions,
+					   enum ist_direction direction, size_t k,
+					   const int64_t *positions, size_t n_positions,
 					   const struct ist_bitset *allowed,
 					   struct ist_vector_hit *ret, size_t *ret_n,
 					   struct ist_err *err);
-/* recall@k against the exact search over n queries (n, dim); sets the index's own ef to the
- * smallest that reaches `target`, and says what was reached. A hit counts if it is as near as the
- * k-th nearest, so that equal vectors are worth the same. */
-IST_CHECKED enum ist_code ist_vectors_tune(struct ist_vectors *v, const float *queries, size_t n,
-					   size_t k, double target, double *ret_recall,
-					   struct ist_err *err);
+/* recall@k against the exact search over n queries (n, dim), each in its direction (NULL: alike);
+ * sets the index's own ef to the smallest that reaches `target`, and says what was reached. Where
+ * directions are scored differently it is the worse one's recall. A hit counts if it is as near as
+ * the k-th nearest, so that equal vectors are worth the same. */
+IST_CHECKED enum ist_code ist_vectors_tune(struct ist_vectors *v, const float *queries,
+					   const enum ist_direction *directions, size_t n, size_t k,
+					   double target, double *ret_recall, struct ist_err *err);
 size_t ist_vectors_ef(const struct ist_vectors *v); /* 0 for exact kinds */
 /* A durable, checksummed file; a damaged one is IST_CORRUPT. */
 IST_CHECKED enum ist_code ist_vectors_save(const struct ist_vectors *v, const char *path,

@@ -28,11 +28,11 @@ static enum ist_code flat_add(struct ist_vectors *v, const float *x, size_t n, s
 
 /* A flat index has no breadth and needs no workspace. */
 static enum ist_code flat_search(const struct ist_vectors *v, struct ist_searcher *s,
-				 const float *query, size_t k, size_t ef,
-				 const struct ist_bitset *allowed, struct ist_vector_hit *ret,
-				 size_t *ret_n, struct ist_err *err)
+				 const float *query, enum ist_direction direction, size_t k,
+				 size_t ef, const struct ist_bitset *allowed,
+				 struct ist_vector_hit *ret, size_t *ret_n, struct ist_err *err)
 {
-	return ist_vectors_scan(v, query, k, NULL, 0, allowed, ret, ret_n, err);
+	return ist_vectors_scan(v, query, direction, k, NULL, 0, allowed, ret, ret_n, err);
 }
 
 static enum ist_code flat_write(const struct ist_vectors *v, FILE *f, struct ist_err *err)

@@ -281,16 +281,16 @@ static bool scan_is_quicker(const struct ist_vectors *v, size_t ef, size_t n_all
 /* Three ways to answer: a scan where few are allowed, the walk, and a scan after all where the walk
  * ran out of budget or, in a graph with islands, out of links. */
 static enum ist_code hnsw_search(const struct ist_vectors *v, struct ist_searcher *s,
-				 const float *query, size_t k, size_t ef,
-				 const struct ist_bitset *allowed, struct ist_vector_hit *ret,
-				 size_t *ret_n, struct ist_err *err)
+				 const float *query, enum ist_direction direction, size_t k,
+				 size_t ef, const struct ist_bitset *allowed,
+				 struct ist_vector_hit *ret, size_t *ret_n, struct ist_err *err)
 {
 	size_t n_allowed = allowed != NULL ? allowed->n_set : v->n;
 	struct walk walk = {
 	    .v = v,
 	    .s = s,
 	    .query = query,
-	    .score = ist_score_for(v->similarity),
+	    .score = ist_score_for(v->similarity, direction),
 	    .allowed = allowed != NULL ? allowed->words : NULL,
 	    .ef = IST_MAX(ef != 0 ? ef : v->ef, k),
 	    .budget = allowed != NULL ? n_allowed : SIZE_MAX,
@@ -298,10 +298,10 @@ static enum ist_code hnsw_search(const struct ist_vectors *v, struct ist_searche
 	size_t n;
 
 	if (scan_is_quicker(v, walk.ef, n_allowed) || !walk_graph(&walk))
-		return ist_vectors_scan(v, query, k, NULL, 0, allowed, ret, ret_n, err);
+		return ist_vectors_scan(v, query, direction, k, NULL, 0, allowed, ret, ret_n, err);
 	n = take_best(&walk, k, ret);
 	if (n < IST_MIN(k, n_allowed))
-		return ist_vectors_scan(v, query, k, NULL, 0, allowed, ret, ret_n, err);
+		return ist_vectors_scan(v, query, direction, k, NULL, 0, allowed, ret, ret_n, err);
 	*ret_n = n;
 	return IST_OK;
 }

@@ -54,9 +54,11 @@ struct ist_vector_hit *ist_searcher_hits(struct ist_searcher *s, size_t n);
 
 extern const struct ist_vector_kind ist_vectors_flat, ist_vectors_hnsw;
 
+/* What FAISS builds by: that of vectors of one kind. */
 static inline FaissMetricType ist_metric_of(enum ist_similarity similarity)
 {
-	return similarity == IST_EUCLIDEAN ? METRIC_L2 : METRIC_INNER_PRODUCT;
+	return ist_similarity_score(similarity, IST_ALIKE) == IST_SCORE_L2 ? METRIC_L2
+									   : METRIC_INNER_PRODUCT;
 }
 
 /* To be called after the index was made or has grown. */

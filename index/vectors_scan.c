@@ -7,20 +7,21 @@
 #include <math.h>
 #include <stdlib.h>
 
-ist_score *ist_score_for(enum ist_similarity similarity)
+ist_score *ist_score_for(enum ist_similarity similarity, enum ist_direction direction)
 {
-	return ist_score_kernel_best()->score[ist_similarity_score(similarity, IST_ALIKE)];
+	return ist_score_kernel_best()->score[ist_similarity_score(similarity, direction)];
 }
 
 void ist_scan_init(struct ist_scan *scan, const float *query, size_t dim,
-		   enum ist_similarity similarity, size_t k, struct ist_vector_hit *hits)
+		   enum ist_similarity similarity, enum ist_direction direction, size_t k,
+		   struct ist_vector_hit *hits)
 {
 	*scan = (struct ist_scan){
 	    .query = query,
 	    .dim = dim,
 	    .k = k,
 	    .similarity = similarity,
-	    .score = ist_score_for(similarity),
+	    .score = ist_score_for(similarity, direction),
 	    .hits = hits,
 	};
 }

@@ -25,10 +25,11 @@ struct ist_scan {
 	int n_waiting;
 };
 
-ist_score *ist_score_for(enum ist_similarity similarity);
+ist_score *ist_score_for(enum ist_similarity similarity, enum ist_direction direction);
 
 void ist_scan_init(struct ist_scan *scan, const float *query, size_t dim,
-		   enum ist_similarity similarity, size_t k, struct ist_vector_hit *hits);
+		   enum ist_similarity similarity, enum ist_direction direction, size_t k,
+		   struct ist_vector_hit *hits);
 void ist_scan_flush(struct ist_scan *scan);
 
 /* For vectors that do not lie in a row: starts fetching x, which is pushed later. */

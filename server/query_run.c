@@ -308,7 +308,8 @@ static enum ist_code choose_targets(const struct ist_reader *reader, const struc
 		}
 	}
 	search->by_score = n > 1;
-	/* A ready embedding speaks for neither side: it is taken to come from the other one. */
+	/* A ready embedding speaks for neither side: it is taken to come from the other one, by
+	 * which it is scored, too. */
 	search->from = from->ready && query->target != IST_TARGET_ANY
 			   ? (int)ist_modality_other((enum ist_modality)query->target)
 			   : (int)from->from;

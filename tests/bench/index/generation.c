@@ -59,14 +59,14 @@ static void search(const struct ist_generation *g, const float *queries, size_t 
 	for (size_t q = 0; q < n; q++) {
 		double start = now();
 
-		must(ist_generation_search(g, mark, s, IST_IMAGE, queries + q * dim, K, rows,
-					   n_rows, exact, hits, &n_hits, &err),
+		must(ist_generation_search(g, mark, s, IST_IMAGE, IST_IMAGE, queries + q * dim, K,
+					   rows, n_rows, exact, hits, &n_hits, &err),
 		     &err);
 		took += now() - start;
 		if (q % 4 != 0)
 			continue;
-		must(ist_generation_search(g, mark, s, IST_IMAGE, queries + q * dim, K, rows,
-					   n_rows, true, want, &n_want, &err),
+		must(ist_generation_search(g, mark, s, IST_IMAGE, IST_IMAGE, queries + q * dim, K,
+					   rows, n_rows, true, want, &n_want, &err),
 		     &err);
 		for (size_t i = 0; i < n_hits; i++)
 			right += hits[i].similarity >= want[n_want - 1].similarity;

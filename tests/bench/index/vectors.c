@@ -58,8 +58,8 @@ static double search_all(const struct ist_vectors *v, struct ist_searcher *s, co
 	double start = now();
 
 	for (size_t q = 0; q < n; q++)
-		must(ist_vectors_search(v, s, queries + q * v->dim, K, 0, allowed, hits, &n_hits,
-					&err),
+		must(ist_vectors_search(v, s, queries + q * v->dim, IST_ALIKE, K, 0, allowed, hits,
+					&n_hits, &err),
 		     &err);
 	return 1e3 * (now() - start) / (double)n;
 }
@@ -134,7 +134,8 @@ static void run(size_t n, size_t dim, enum ist_similarity similarity, bool detai
 		v = build(ist_vector_kinds[i], x, n, dim, similarity, &seconds);
 		ist_threads_use(1);
 		/* Tuned on one half of the queries, recall and time from the other. */
-		must(ist_vectors_tune(v, queries, N_QUERIES / 2, K, 0.995, &recall, &err), &err);
+		must(ist_vectors_tune(v, queries, NULL, N_QUERIES / 2, K, 0.995, &recall, &err),
+		     &err);
 		ms = search_all(v, s, queries + N_QUERIES * dim, N_QUERIES, NULL);
 		save_and_load(v, &save, &load);
 		printf("%7zu x %-4zu %-9s %-5s ef %3zu recall %.4f  %8.4f ms  build %6.2f s  save "

@@ -66,8 +66,15 @@ static bool is_found(const struct ist_generation_hit *hits, size_t n, int64_t ro
 	return false;
 }
 
-size_t naive_search(const struct naive *list, const float *query, size_t k, const int64_t *rows,
-		    size_t n_rows, struct ist_generation_hit *ret)
+/* What the list says of a query of `from`. */
+static double similarity_of(const struct naive *list, int from, const float *query, const float *x)
+{
+	return sample_similarity(query, x, list->dim, list->similarity,
+				 ist_direction_of(from, list->side));
+}
+
+size_t naive_search(const struct naive *list, int from, const float *query, size_t k,
+		    const int64_t *rows, size_t n_rows, struct ist_generation_hit *ret)
 {
 	ist_autofree struct ist_generation_hit *all = ist_alloc(list->n, sizeof(*all));
 	size_t n_all = 0, n = 0;
@@ -77,8 +84,7 @@ size_t naive_search(const struct naive *list, const float *query, size_t k, cons
 
 		if (e->live && e->published && is_in(rows, n_rows, e->row))
 			all[n_all++] = (struct ist_generation_hit){
-			    e->row, e->ordinal,
-			    (float)sample_similarity(query, e->x, list->dim, list->similarity)};
+			    e->row, e->ordinal, (float)similarity_of(list, from, query, e->x)};
 	}
 	qsort(all, n_all, sizeof(*all), by_rank);
 	for (size_t i = 0; i < n_all && n < k; i++)
@@ -88,7 +94,7 @@ size_t naive_search(const struct naive *list, const float *query, size_t k, cons
 }
 
 /* Of any result: rows are distinct, in order, allowed; similarities are true. */
-static void check_hits(const struct naive *list, const float *query, const int64_t *rows,
+static void check_hits(const struct naive *list, int from, const float *query, const int64_t *rows,
 		       size_t n_rows, const struct ist_generation_hit *hits, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -98,8 +104,7 @@ static void check_hits(const struct naive *list, const float *query, const int64
 			if (list->entries[j].row == hits[i].row &&
 			    list->entries[j].ordinal == hits[i].ordinal && list->entries[j].live &&
 			    list->entries[j].published)
-				truth = sample_similarity(query, list->entries[j].x, list->dim,
-							  list->similarity);
+				truth = similarity_of(list, from, query, list->entries[j].x);
 		assert_true(fabs(hits[i].similarity - truth) <= 2e-4);
 		assert_true(is_in(rows, n_rows, hits[i].row));
 		assert_false(is_found(hits, i, hits[i].row));
@@ -108,18 +113,19 @@ static void check_hits(const struct naive *list, const float *query, const int64
 }
 
 void naive_compare(const struct naive *list, const struct ist_generation *g, struct ist_searcher *s,
-		   enum ist_modality m, const float *query, size_t k, const int64_t *rows,
-		   size_t n_rows, double at_least)
+		   int from, const float *query, size_t k, const int64_t *rows, size_t n_rows,
+		   double at_least)
 {
 	ist_autofree struct ist_generation_hit *want = ist_alloc(k, sizeof(*want));
 	ist_autofree struct ist_generation_hit *got = ist_alloc(k, sizeof(*got));
-	size_t n_want = naive_search(list, query, k, rows, n_rows, want), n_got, right = 0;
+	size_t n_want = naive_search(list, from, query, k, rows, n_rows, want), n_got, right = 0;
 	struct ist_err err;
 
-	assert_ist_ok(ist_generation_search(g, ist_generation_watermark(g), s, m, query, k, rows,
-					    n_rows, at_least >= 1, got, &n_got, &err));
+	assert_ist_ok(ist_generation_search(g, ist_generation_watermark(g), s, from, list->side,
+					    query, k, rows, n_rows, at_least >= 1, got, &n_got,
+					    &err));
 	assert_int_equal(n_got, n_want);
-	check_hits(list, query, rows, n_rows, got, n_got);
+	check_hits(list, from, query, rows, n_rows, got, n_got);
 	for (size_t i = 0; i < n_got; i++)
 		right += got[i].similarity >= want[n_want - 1].similarity - 1e-4f;
 	assert_true((double)right >= at_least * (double)n_want);

@@ -36,6 +36,7 @@ static void world_init(struct world *w, enum ist_similarity similarity, uint64_t
 	for (int m = 0; m < IST_N_MODALITIES; m++) {
 		w->list[m].dim = DIM;
 		w->list[m].similarity = similarity;
+		w->list[m].side = (enum ist_modality)m;
 	}
 }
 
@@ -156,6 +157,7 @@ static void step_search(struct world *w)
 
 	for (size_t i = 0; i < 4; i++) {
 		enum ist_modality m = (enum ist_modality)ist_rng_below(&w->rng, 2);
+		int from = (int)ist_rng_below(&w->rng, 2);
 		size_t k = ks[ist_rng_below(&w->rng, IST_COUNT(ks))], n_rows = 0;
 		ist_autofree int64_t *rows = ist_alloc((size_t)w->next_row + 1, sizeof(*rows));
 		double part = ist_rng_uniform(&w->rng);
@@ -164,7 +166,7 @@ static void step_search(struct world *w)
 		for (int64_t row = 1; row < w->next_row; row++)
 			if (ist_rng_uniform(&w->rng) < part * part)
 				rows[n_rows++] = row;
-		naive_compare(&w->list[m], w->g, w->s, m, draw(w), k, filtered ? rows : NULL,
+		naive_compare(&w->list[m], w->g, w->s, from, draw(w), k, filtered ? rows : NULL,
 			      filtered ? n_rows : 0, ist_rng_below(&w->rng, 2) ? 1 : 0.8);
 	}
 }
@@ -211,12 +213,13 @@ static void random_step(struct world *w)
 
 static void it_does_what_a_list_does(void **state)
 {
-	static const enum ist_similarity similarities[] = {IST_COSINE, IST_EUCLIDEAN, IST_INNER};
+	static const enum ist_similarity similarities[] = {IST_COSINE, IST_EUCLIDEAN, IST_INNER,
+							   IST_ORDER, IST_ORDER};
 
-	for (uint64_t seed = 0; seed < 12; seed++) {
+	for (uint64_t seed = 0; seed < 15; seed++) {
 		struct world w;
 
-		world_init(&w, similarities[seed % 3], seed);
+		world_init(&w, similarities[seed % 5], seed);
 		for (int i = 0; i < 60; i++)
 			random_step(&w);
 		step_search(&w);
@@ -243,8 +246,8 @@ static size_t search(const struct ist_generation *g, const float *query, size_t 
 	struct ist_err err;
 	size_t n;
 
-	assert_ist_ok(ist_generation_search(g, ist_generation_watermark(g), s, IST_TEXT, query, k,
-					    NULL, 0, false, ret, &n, &err));
+	assert_ist_ok(ist_generation_search(g, ist_generation_watermark(g), s, IST_TEXT, IST_TEXT,
+					    query, k, NULL, 0, false, ret, &n, &err));
 	ist_searcher_destroy(s);
 	return n;
 }

@@ -101,8 +101,8 @@ static size_t search(const struct ist_generation *g, size_t q, bool exact,
 	size_t n;
 
 	assert_ist_ok(ist_generation_search(g, ist_generation_watermark(g), shared.s, IST_IMAGE,
-					    shared.queries + q * DIM, K, NULL, 0, exact, ret, &n,
-					    &err));
+					    IST_IMAGE, shared.queries + q * DIM, K, NULL, 0, exact,
+					    ret, &n, &err));
 	return n;
 }
 

@@ -177,7 +177,7 @@ static void read_once(struct world *w, struct ist_searcher *s, struct ist_rng *r
 	size_t n = 0;
 
 	expect(w,
-	       ist_generation_search(g, mark, s, m, w->x + (row - 1) * DIM, K,
+	       ist_generation_search(g, mark, s, m, m, w->x + (row - 1) * DIM, K,
 				     filtered ? &row : NULL, 1, exact, hits, &n, &err) == IST_OK);
 	for (size_t i = 0; i < n; i++) {
 		expect(w, hits[i].row % 3 != 0 || hits[i].row > dead);

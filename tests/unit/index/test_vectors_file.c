@@ -54,8 +54,10 @@ static void assert_same(const struct ist_vectors *a, const struct ist_vectors *b
 	for (size_t q = 0; q < 20; q++) {
 		const float *query = queries + q * DIM;
 
-		assert_ist_ok(ist_vectors_search(a, s, query, K, 0, NULL, hits[0], &n[0], &err));
-		assert_ist_ok(ist_vectors_search(b, s, query, K, 0, NULL, hits[1], &n[1], &err));
+		assert_ist_ok(ist_vectors_search(a, s, query, IST_TEXT_TO_IMAGE, K, 0, NULL,
+						 hits[0], &n[0], &err));
+		assert_ist_ok(ist_vectors_search(b, s, query, IST_TEXT_TO_IMAGE, K, 0, NULL,
+						 hits[1], &n[1], &err));
 		assert_int_equal(n[0], n[1]);
 		for (size_t i = 0; i < n[0]; i++) {
 			assert_int_equal(hits[0][i].position, hits[1][i].position);

@@ -19,29 +19,47 @@
 #define K 10
 #define N_QUERIES 40
 
-static const enum ist_similarity similarities[] = {IST_COSINE, IST_EUCLIDEAN, IST_INNER};
+static const struct {
+	enum ist_similarity similarity;
+	enum ist_direction direction;
+} asked[] = {
+    {IST_COSINE, IST_ALIKE}, {IST_EUCLIDEAN, IST_ALIKE},     {IST_INNER, IST_ALIKE},
+    {IST_ORDER, IST_ALIKE},  {IST_ORDER, IST_TEXT_TO_IMAGE}, {IST_ORDER, IST_IMAGE_TO_TEXT},
+};
 static const double densities[] = {0.001, 0.01, 0.1, 0.5, 1};
 
 struct fixture {
 	float *x, *queries;
 	struct ist_vectors *v;
 	struct ist_searcher *s;
+	enum ist_direction direction;
 };
 
-static void setup(struct fixture *f, const struct ist_vector_kind *kind,
-		  enum ist_similarity similarity, size_t n, size_t dim)
+static void setup_direction(struct fixture *f, const struct ist_vector_kind *kind,
+			    enum ist_similarity similarity, enum ist_direction direction, size_t n,
+			    size_t dim)
 {
 	struct ist_err err;
 
 	ist_threads_use(1);
-	f->x = sample_vectors(n, dim, similarity, 7, "base");
-	f->queries = sample_vectors(N_QUERIES, dim, similarity, 7, "queries");
+	f->direction = direction;
+	f->x = sample_side(n, dim, similarity,
+			   direction == IST_IMAGE_TO_TEXT ? IST_TEXT : IST_IMAGE, 7, "base");
+	f->queries =
+	    sample_side(N_QUERIES, dim, similarity,
+			direction == IST_TEXT_TO_IMAGE ? IST_TEXT : IST_IMAGE, 7, "queries");
 	f->s = ist_searcher_create();
 	assert_ist_ok(ist_vectors_create(kind, dim, similarity, &f->v, &err));
 	ist_vectors_reserve(f->v, n);
 	for (size_t i = 0; i < n; i += 2500)
 		assert_ist_ok(ist_vectors_add(f->v, f->x + i * dim, IST_MIN(n - i, 2500), &err));
 	assert_int_equal(ist_vectors_n(f->v), n);
+}
+
+static void setup(struct fixture *f, const struct ist_vector_kind *kind,
+		  enum ist_similarity similarity, size_t n, size_t dim)
+{
+	setup_direction(f, kind, similarity, IST_ALIKE, n, dim);
 }
 
 static void teardown(struct fixture *f)
@@ -78,7 +96,7 @@ static size_t compare(const struct fixture *f, const float *query, const struct 
 	assert_int_equal(n_hits, n_want);
 	for (size_t i = 0; i < n_hits; i++) {
 		double true_one = sample_similarity(query, ist_vectors_at(f->v, hits[i].position),
-						    f->v->dim, f->v->similarity);
+						    f->v->dim, f->v->similarity, f->direction);
 
 		assert_true(fabs(hits[i].similarity - true_one) <= 2e-4);
 		assert_true(allowed == NULL || ist_bit(allowed->words, (size_t)hits[i].position));
@@ -99,11 +117,11 @@ static double recall(struct fixture *f, size_t n, size_t k, const struct ist_bit
 
 	for (size_t q = 0; q < N_QUERIES; q++) {
 		const float *query = f->queries + q * f->v->dim;
-		size_t n_want =
-		    sample_nearest(f->x, n, f->v->dim, f->v->similarity, query, k, allowed, want);
+		size_t n_want = sample_nearest(f->x, n, f->v->dim, f->v->similarity, f->direction,
+					       query, k, allowed, want);
 
-		assert_ist_ok(
-		    ist_vectors_search(f->v, f->s, query, k, 0, allowed, hits, &n_hits, &err));
+		assert_ist_ok(ist_vectors_search(f->v, f->s, query, f->direction, k, 0, allowed,
+						 hits, &n_hits, &err));
 		right += compare(f, query, allowed, hits, n_hits, want, n_want);
 		all += n_want;
 	}
@@ -113,11 +131,12 @@ static double recall(struct fixture *f, size_t n, size_t k, const struct ist_bit
 static void each_kind_finds_what_brute_force_finds(void **state)
 {
 	for (size_t i = 0; ist_vector_kinds[i] != NULL; i++) {
-		for (size_t j = 0; j < IST_COUNT(similarities); j++) {
+		for (size_t j = 0; j < IST_COUNT(asked); j++) {
 			struct fixture f;
 			double r;
 
-			setup(&f, ist_vector_kinds[i], similarities[j], N, DIM);
+			setup_direction(&f, ist_vector_kinds[i], asked[j].similarity,
+					asked[j].direction, N, DIM);
 			r = recall(&f, N, K, NULL);
 			assert_true(ist_vector_kinds[i]->exact ? r == 1 : r >= 0.97);
 			teardown(&f);
@@ -158,11 +177,12 @@ static void a_selector_far_from_the_query(void **state)
 
 		setup(&f, ist_vector_kinds[i], IST_EUCLIDEAN, N_LARGE, DIM);
 		f.v->ef = EF_SMALL;
-		sample_nearest(f.x, N_LARGE, DIM, IST_EUCLIDEAN, f.queries, N_LARGE, NULL, all);
+		sample_nearest(f.x, N_LARGE, DIM, IST_EUCLIDEAN, IST_ALIKE, f.queries, N_LARGE,
+			       NULL, all);
 		for (size_t j = N_LARGE / 2; j < N_LARGE; j++, set.n_set++)
 			set.words[all[j].position / 64] |= (uint64_t)1 << (all[j].position % 64);
-		assert_ist_ok(
-		    ist_vectors_search(f.v, f.s, f.queries, K, 0, &set, hits, &n_hits, &err));
+		assert_ist_ok(ist_vectors_search(f.v, f.s, f.queries, IST_ALIKE, K, 0, &set, hits,
+						 &n_hits, &err));
 		assert_true(compare(&f, f.queries, &set, hits, n_hits, all + N_LARGE / 2, K) >=
 			    K - 1);
 		free(set.words);
@@ -196,10 +216,11 @@ static void an_empty_index_finds_nothing(void **state)
 		size_t n = 9;
 
 		assert_ist_ok(ist_vectors_create(ist_vector_kinds[i], 4, IST_COSINE, &v, &err));
-		assert_ist_ok(
-		    ist_vectors_search(v, s, (float[]){1, 0, 0, 0}, 1, 0, NULL, &hit, &n, &err));
+		assert_ist_ok(ist_vectors_search(v, s, (float[]){1, 0, 0, 0}, IST_ALIKE, 1, 0, NULL,
+						 &hit, &n, &err));
 		assert_int_equal(n, 0);
-		assert_ist_ok(ist_vectors_tune(v, (float[]){1, 0, 0, 0}, 1, 1, 0.9, &r, &err));
+		assert_ist_ok(
+		    ist_vectors_tune(v, (float[]){1, 0, 0, 0}, NULL, 1, 1, 0.9, &r, &err));
 		ist_vectors_destroy(v);
 		ist_searcher_destroy(s);
 	}
@@ -232,7 +253,8 @@ static void equal_vectors(void **state)
 		setup(&f, ist_vector_kinds[i], IST_COSINE, 40, DIM);
 		for (size_t j = 0; j < 400; j++)
 			assert_ist_ok(ist_vectors_add(f.v, f.x, 1, &err));
-		assert_ist_ok(ist_vectors_search(f.v, f.s, f.x, K, 0, NULL, hits, &n_hits, &err));
+		assert_ist_ok(
+		    ist_vectors_search(f.v, f.s, f.x, IST_ALIKE, K, 0, NULL, hits, &n_hits, &err));
 		assert_int_equal(n_hits, K);
 		for (size_t j = 0; j < K; j++)
 			assert_true(fabsf(hits[j].similarity - 1) < 1e-5f);
@@ -248,9 +270,9 @@ static void tuning_reaches_its_target(void **state)
 	size_t ef;
 
 	setup(&f, &ist_vectors_hnsw, IST_COSINE, N, DIM);
-	assert_ist_ok(ist_vectors_tune(f.v, f.queries, N_QUERIES, K, 0.5, &low, &err));
+	assert_ist_ok(ist_vectors_tune(f.v, f.queries, NULL, N_QUERIES, K, 0.5, &low, &err));
 	ef = ist_vectors_ef(f.v);
-	assert_ist_ok(ist_vectors_tune(f.v, f.queries, N_QUERIES, K, 0.995, &high, &err));
+	assert_ist_ok(ist_vectors_tune(f.v, f.queries, NULL, N_QUERIES, K, 0.995, &high, &err));
 	assert_true(low >= 0.5 && high >= 0.995);
 	assert_true(ef <= ist_vectors_ef(f.v));
 	assert_true(recall(&f, N, K, NULL) >= 0.995);
@@ -260,7 +282,7 @@ static void tuning_reaches_its_target(void **state)
 /* With the same breadth both searches of one graph find (nearly) the same. */
 static void the_walk_finds_what_faiss_finds(void **state)
 {
-	for (size_t j = 0; j < IST_COUNT(similarities); j++) {
+	for (size_t j = 0; j < IST_COUNT(asked) && asked[j].direction == IST_ALIKE; j++) {
 		struct ist_bitset set = some(N, 0.9);
 		struct fixture f;
 		struct ist_vector_hit ours[K];
@@ -269,13 +291,13 @@ static void the_walk_finds_what_faiss_finds(void **state)
 		size_t n, same = 0;
 		struct ist_err err;
 
-		setup(&f, &ist_vectors_hnsw, similarities[j], N, DIM);
+		setup(&f, &ist_vectors_hnsw, asked[j].similarity, N, DIM);
 		for (size_t q = 0; q < 2 * N_QUERIES; q++) {
 			const float *query = f.queries + q / 2 * DIM;
 			const struct ist_bitset *allowed = q % 2 ? &set : NULL;
 
-			assert_ist_ok(
-			    ist_vectors_search(f.v, f.s, query, K, 128, allowed, ours, &n, &err));
+			assert_ist_ok(ist_vectors_search(f.v, f.s, query, IST_ALIKE, K, 128,
+							 allowed, ours, &n, &err));
 			assert_ist_ok(ist_faiss_hnsw_search(
 			    f.v->index, query, K, 128, q % 2 ? set.words : NULL, d, theirs, &err));
 			for (size_t i = 0; i < K; i++)
@@ -344,13 +366,16 @@ static void a_scan_of_a_list(void **state)
 	size_t n;
 
 	setup(&f, &ist_vectors_flat, IST_INNER, N, DIM);
-	assert_ist_ok(ist_vectors_scan(f.v, f.queries, K, list, 4, NULL, hits, &n, &err));
+	assert_ist_ok(
+	    ist_vectors_scan(f.v, f.queries, IST_ALIKE, K, list, 4, NULL, hits, &n, &err));
 	assert_int_equal(n, 4);
-	assert_ist_ok(ist_vectors_scan(f.v, f.queries, 2, list, 4, NULL, hits, &n, &err));
+	assert_ist_ok(
+	    ist_vectors_scan(f.v, f.queries, IST_ALIKE, 2, list, 4, NULL, hits, &n, &err));
 	assert_int_equal(n, 2);
 	assert_true(hits[0].similarity >= hits[1].similarity);
-	assert_int_equal(ist_vectors_scan(f.v, f.queries, 2, bad, 2, NULL, hits, &n, &err),
-			 IST_INTERNAL);
+	assert_int_equal(
+	    ist_vectors_scan(f.v, f.queries, IST_ALIKE, 2, bad, 2, NULL, hits, &n, &err),
+	    IST_INTERNAL);
 	teardown(&f);
 }
 
@@ -366,8 +391,8 @@ static void vectors_that_are_no_numbers(void **state)
 
 		setup(&f, ist_vector_kinds[i], IST_EUCLIDEAN, 300, DIM);
 		assert_ist_ok(ist_vectors_add(f.v, broken, 1, &err));
-		assert_ist_ok(
-		    ist_vectors_search(f.v, f.s, f.queries, 301, 0, NULL, hits, &n, &err));
+		assert_ist_ok(ist_vectors_search(f.v, f.s, f.queries, IST_ALIKE, 301, 0, NULL, hits,
+						 &n, &err));
 		assert_int_equal(n, 301);
 		assert_int_equal(hits[300].position, 300);
 		teardown(&f);
