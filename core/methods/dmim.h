@@ -7,13 +7,12 @@
 #ifndef IST_CORE_METHODS_DMIM_H
 #define IST_CORE_METHODS_DMIM_H
 
+#include "core/methods/image_network.h"
 #include "core/methods/network.h"
 #include "core/methods/tirg.h"
 #include "core/tensor/optimiser.h"
 
-#define IST_DMIM_NEGATIVES 3   /* of an anchor in the soft triplet loss */
-#define IST_DMIM_LAYERS 4      /* of the convolutional encoder; each halves the sides */
-#define IST_DMIM_LOCAL_AFTER 2 /* the layer whose map is compared with the composed feature */
+#define IST_DMIM_NEGATIVES 3 /* of an anchor in the soft triplet loss */
 
 enum ist_dmim_metric { IST_DMIM_BATCH, IST_DMIM_TRIPLET };
 enum ist_dmim_estimator { IST_DMIM_JSD, IST_DMIM_INFO_NCE };
@@ -58,8 +57,8 @@ struct ist_dmim {
 
 /* Everything that a model keeps. */
 struct ist_weights *ist_dmim_theta(const struct ist_dmim_settings *s, bool training);
-/* What becomes of a picture: x (N, d); with the cnn also the map after IST_DMIM_LOCAL_AFTER layers
- * and the last one, which x is made of. */
+/* What becomes of a picture: x (N, d); with the cnn also its early map, which the composed feature
+ * is compared with, and the last one, which x is made of. */
 struct ist_dmim_picture {
 	ist_node *x, *local, *map;
 };
@@ -78,8 +77,6 @@ ist_node *ist_dmim_compose(struct ist_norms *norms, struct ist_graph *graph,
 			   const struct ist_dmim_picture *picture, ist_node *t);
 /* Declares both encoders. */
 void ist_dmim_declare_encoders(struct ist_weights *theta, const struct ist_dmim_settings *s);
-/* Channels of the map after that many layers. */
-size_t ist_dmim_channels(const struct ist_dmim_settings *s, size_t layers);
 /* One side of the text critic: psi(t) or omega(x), (N, U). */
 ist_node *ist_dmim_critic(struct ist_norms *norms, struct ist_graph *graph,
 			  struct ist_weights *group, const char *name, ist_node *a);

@@ -57,7 +57,8 @@ struct ist_weights *ist_dmim_theta(const struct ist_dmim_settings *s, bool train
 
 	ist_dmim_declare_encoders(theta, s);
 	if (s->map)
-		ist_tirg_declare_map(theta, ist_dmim_channels(s, IST_DMIM_LAYERS), s->d);
+		ist_tirg_declare_map(theta, ist_image_channels(s->channels, IST_IMAGE_LAYERS),
+				     s->d);
 	else
 		ist_tirg_declare(theta, s->composition, s->d);
 	ist_weights_add_normal(theta, "s", 1, &one, 4, 0);
@@ -77,7 +78,7 @@ static struct ist_weights *critics(const struct ist_dmim_settings *s)
 	if (s->lambda_local > 0) {
 		declare_critic(group, "psi_f", s->d, s->critic);
 		declare_critic(group, "omega_m",
-			       s->cnn ? ist_dmim_channels(s, IST_DMIM_LOCAL_AFTER)
+			       s->cnn ? ist_image_channels(s->channels, IST_IMAGE_EARLY)
 				      : s->n_in[IST_IMAGE],
 			       s->critic);
 		ist_weights_add_normal(group, "omega_m.layer.weight", 1, &s->critic, 1, 0);

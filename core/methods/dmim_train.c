@@ -12,6 +12,7 @@
 #include "core/methods/maps.h"
 #include "core/methods/rows.h"
 #include "core/methods/samplers.h"
+#include "core/methods/word_network.h"
 
 enum { METRIC, TEXT, LOCAL, TOTAL, N_TERMS };
 static const char *const term_names[N_TERMS] = {"L_metric", "L_text", "L_local", "loss"};
@@ -25,10 +26,9 @@ struct training {
 	struct ist_network *kept; /* what the model will be: scalings from the start */
 	struct ist_sampler sampler;
 	struct ist_loop loop;
-	float *scratch;	      /* a scaled row */
-	uint32_t *order;      /* places of a map, shuffled */
-	ist_real *vocabulary; /* (n_vocabulary) ascending, where texts are words */
-	size_t n_vocabulary, n_words;
+	float *scratch;			  /* a scaled row */
+	uint32_t *order;		  /* places of a map, shuffled */
+	struct ist_vocabulary vocabulary; /* where texts are words */
 };
 
 static void start_epoch(void *user, size_t epoch)
@@ -76,7 +76,7 @@ static void draw_negatives(struct training *t, size_t epoch, size_t batch)
 static void draw_places(struct training *t, size_t epoch, size_t batch)
 {
 	const struct ist_dmim_settings *s = &t->net->s;
-	size_t side = s->side >> IST_DMIM_LOCAL_AFTER;
+	size_t side = s->side >> IST_IMAGE_EARLY;
 	struct ist_rng rng;
 
 	if (!s->cnn || s->lambda_local == 0)
@@ -185,35 +185,6 @@ static void fit_scaling(struct training *t, enum ist_modality m, const float *x,
 		ist_scaling_equalise(scaling, x, rows, n);
 }
 
-static int by_value(const void *a, const void *b)
-{
-	const ist_real *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-/* The words of the training texts, each once, and how many the longest text has. */
-static void collect_words(struct training *t, const uint32_t *rows, size_t n)
-{
-	size_t dim = t->dim[IST_TEXT], total = 0;
-	ist_real *all = ist_alloc(n * dim + 1, sizeof(*all));
-
-	t->n_words = 1;
-	for (size_t i = 0; i < n; i++) {
-		const float *row = t->triples->text + rows[i] * dim;
-
-		for (size_t k = 0; k < dim && row[k] > 0; k++) {
-			all[total++] = (ist_real)row[k];
-			t->n_words = IST_MAX(t->n_words, k + 1);
-		}
-	}
-	qsort(all, total, sizeof(*all), by_value);
-	for (size_t i = 0; i < total; i++)
-		if (t->n_vocabulary == 0 || all[i] != all[t->n_vocabulary - 1])
-			all[t->n_vocabulary++] = all[i];
-	t->vocabulary = all;
-}
-
 /* Networks over pixels and words can only read what those encoders make. */
 static enum ist_code check_networks(const struct training *t, const struct ist_pairs *pairs,
 				    struct ist_err *err)
@@ -241,8 +212,9 @@ static void decide(struct training *t, const struct ist_pairs *pairs, const uint
 	memcpy(data.form, pairs->form, sizeof(data.form));
 	data.negative = some_negative(t, images, n_images);
 	if (pairs->form[IST_TEXT] == IST_FORM_WORDS)
-		collect_words(t, rows, t->loop.n_rows);
-	data.vocabulary = t->n_vocabulary;
+		ist_vocabulary_collect(&t->vocabulary, t->triples->text, t->dim[IST_TEXT], rows,
+				       t->loop.n_rows);
+	data.vocabulary = t->vocabulary.n;
 	ist_dmim_decide(t->params, &data);
 }
 
@@ -270,7 +242,7 @@ static enum ist_code prepare(struct training *t, const struct ist_pairs *pairs, 
 		return code;
 	ist_dmim_settings(t->params, pairs->dim, 0, &s);
 	s.batch = IST_MIN(s.batch, t->loop.n_rows);
-	s.words = t->n_words;
+	s.words = t->vocabulary.longest;
 	ist_sampler_init(&t->sampler, &ist_sampler_plain, rows, t->loop.n_rows, NULL, s.batch,
 			 t->seed);
 	t->scratch = ist_alloc(IST_MAX(t->dim[0], t->dim[1]), sizeof(*t->scratch));
@@ -279,15 +251,6 @@ static enum ist_code prepare(struct training *t, const struct ist_pairs *pairs, 
 	fit_scaling(t, IST_IMAGE, t->triples->image, images, n_images);
 	fit_scaling(t, IST_TEXT, t->triples->text, rows, t->loop.n_rows);
 	return ist_dmim_create(&s, t->seed, &t->net, err);
-}
-
-/* After the checkpoint was read or the weights were started anew. */
-static void set_vocabulary(struct training *t)
-{
-	struct ist_weight *w = ist_weights_find(t->net->theta, "text.vocabulary");
-
-	if (w != NULL)
-		memcpy(w->value, t->vocabulary, t->n_vocabulary * sizeof(*w->value));
 }
 
 static enum ist_code run(struct training *t, const struct ist_train_hooks *hooks,
@@ -313,7 +276,7 @@ static enum ist_code run(struct training *t, const struct ist_train_hooks *hooks
 	loop->step = step;
 	loop->model = model_now;
 	ist_loop_init(loop);
-	set_vocabulary(t);
+	ist_vocabulary_set(&t->vocabulary, t->net->theta);
 	return ist_loop_run(loop, err);
 }
 
@@ -324,7 +287,7 @@ static void finish(struct training *t)
 	ist_sampler_finish(&t->sampler);
 	free(t->scratch);
 	free(t->order);
-	free(t->vocabulary);
+	ist_vocabulary_finish(&t->vocabulary);
 }
 
 enum ist_code ist_dmim_train(const struct ist_pairs *pairs, json_t *params, uint64_t seed,

@@ -218,7 +218,7 @@ void ist_gxn_settings(const json_t *p, const size_t n_in[IST_N_MODALITIES], size
 	    .batch = (size_t)ist_param_int(p, "batch"),
 	    .cnn = choice(p, "image_network", image_networks) == 1,
 	    .gru = choice(p, "text_network", text_networks) == 1,
-	    .side = (size_t)sqrt((double)n_in[IST_IMAGE] / 3),
+	    .side = ist_pixels_side(n_in[IST_IMAGE]),
 	    .channels = (size_t)ist_param_int(p, "channels"),
 	    .vocabulary = (size_t)ist_param_int(p, "vocabulary"),
 	    .words = n_in[IST_TEXT],
@@ -236,3 +236,100 @@ void ist_gxn_settings(const json_t *p, const size_t n_in[IST_N_MODALITIES], size
 	caption_settings(p, s);
 	generator_settings(p, s);
 }
+
+struct ist_optimiser ist_gxn_encoders_optimiser(const struct ist_gxn_settings *s)
+{
+	return (struct ist_optimiser){.rule = &ist_optimiser_adam,
+				      .lr = s->lr,
+				      .beta1 = .9,
+				      .beta2 = .999,
+				      .eps = 1e-8,
+				      .weight_decay = s->weight_decay,
+				      .decoupled = true,
+				      .prefix = {"image.", "text."}};
+}
+
+/* ---- models ---- */
+
+struct ist_weights *ist_gxn_theta(const void *settings, bool training)
+{
+	const struct ist_gxn_settings *s = settings;
+	struct ist_weights *theta = ist_weights_create("theta");
+
+	ist_gxn_declare_encoders(theta, s);
+	ist_weights_allocate(theta, training);
+	return theta;
+}
+
+/* sqrt(weight) |x|, or x with its sign. */
+static ist_node *level(const struct ist_gxn_settings *s, ist_node *x, double weight)
+{
+	return ist_scale(s->score == IST_COSINE ? x : ist_abs(x), sqrt(weight));
+}
+
+/* Both levels as one embedding (N, 2 d). */
+static ist_node *code(struct ist_graph *graph, struct ist_weights *weights, const void *settings,
+		      enum ist_modality m, ist_node *x)
+{
+	const struct ist_gxn_settings *s = settings;
+	struct ist_norms norms = {.training = false};
+	struct ist_gxn_levels e = m == IST_IMAGE ? ist_gxn_image(&norms, graph, weights, s, x, NULL)
+						 : ist_gxn_text(graph, weights, s, x, NULL);
+
+	return ist_concat(level(s, e.h, s->lambda), level(s, e.l, 1 - s->lambda));
+}
+
+static size_t dim(const void *settings, enum ist_modality m)
+{
+	const struct ist_gxn_settings *s = settings;
+
+	(void)m;
+	return 2 * s->d;
+}
+
+const struct ist_network_kind ist_gxn_kind = {
+    .settings_size = sizeof(struct ist_gxn_settings),
+    .settings = ist_gxn_settings,
+    .theta = ist_gxn_theta,
+    .code = code,
+    .dim = dim,
+};
+
+static enum ist_code embed(const struct ist_model *model, enum ist_modality m, const float *x,
+			   size_t n, float *ret, struct ist_err *err)
+{
+	const struct ist_gxn_settings *s = ((const struct ist_network *)model->state)->settings;
+	enum ist_code failed = ist_network_embed(model, m, x, n, ret, err);
+	size_t dim = model->dim[m];
+
+	if (failed != IST_OK || s->score != IST_ORDER || !s->image_over_text)
+		return failed;
+	for (size_t i = 0; i < n * dim; i++)
+		ret[i] = (float)sqrt(i % dim < s->d ? s->lambda : 1 - s->lambda) - ret[i];
+	return IST_OK;
+}
+
+const struct ist_method ist_method_gxn = {
+    .name = "gxn",
+    .title = "Look, imagine and match: two levels in one order, with sentences and pictures",
+    .about = "Pairs without labels: the exact picture for a sentence and the sentence for a "
+	     "picture; with captions it also writes sentences, with a generator it draws.",
+    .paper = {.title = "Look, Imagine and Match: Improving Textual-Visual Cross-Modal Retrieval "
+		       "with Generative Models",
+	      .authors = "Jiuxiang Gu, Jianfei Cai, Shafiq Joty, Li Niu, Gang Wang",
+	      .venue = "CVPR",
+	      .year = 2018},
+    .can = IST_EMBED_IMAGE | IST_EMBED_TEXT,
+    .trains = true,
+    .reads_texts = true,
+    .params = params,
+    .n_params = IST_COUNT(params),
+    .tune = tune,
+    .n_tune = IST_COUNT(tune),
+    .train = ist_gxn_train,
+    .load = ist_network_load,
+    .save = ist_network_save,
+    .destroy = ist_network_destroy,
+    .embed = embed,
+    .network = &ist_gxn_kind,
+};

@@ -73,7 +73,6 @@ struct ist_gxn_batch {
 	uint64_t seed;
 	size_t epoch, step;		     /* step: since the training began */
 	const ist_real *x[IST_N_MODALITIES]; /* (batch, ist_gxn_width) scaled */
-	const ist_real *wrong;		     /* (batch, ist_gxn_width) texts of other items */
 	const int32_t *item;		     /* (batch) equal where pairs share an item */
 	const uint32_t *row;		     /* (batch) rows of the training's pairs */
 	const char *const *text;	     /* (batch) NULL where captions are off */

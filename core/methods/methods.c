@@ -4,9 +4,11 @@
 #include <string.h>
 
 const struct ist_method *const ist_methods[] = {
-    &ist_method_identity, &ist_method_linear, &ist_method_logistic,
-    &ist_method_corrae,	  &ist_method_acmr,   &ist_method_mnsgan,
-    &ist_method_cmgan,	  &ist_method_dmim,   NULL,
+    &ist_method_identity, &ist_method_linear,
+    &ist_method_logistic, &ist_method_corrae,
+    &ist_method_acmr,	  &ist_method_mnsgan,
+    &ist_method_cmgan,	  &ist_method_gxn,
+    &ist_method_dmim,	  NULL,
 };
 
 const struct ist_method *ist_method_find(const char *name)

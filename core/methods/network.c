@@ -92,6 +92,7 @@ static const struct {
     {"euclidean", IST_EUCLIDEAN},
     {"cosine", IST_COSINE},
     {"posterior", IST_INNER},
+    {"order", IST_ORDER},
 };
 
 const char *ist_network_similarity(const struct ist_method *method, const json_t *params)

@@ -12,5 +12,6 @@ extern const struct ist_method ist_method_cmgan;    /* cmgan.c */
 extern const struct ist_method ist_method_corrae;   /* corrae.c */
 extern const struct ist_method ist_method_mnsgan;   /* mnsgan.c */
 extern const struct ist_method ist_method_dmim;	    /* dmim.c */
+extern const struct ist_method ist_method_gxn;	    /* gxn.c */
 
 #endif

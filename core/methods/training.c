@@ -71,6 +71,8 @@ enum ist_code ist_training_run(struct ist_training *t, struct ist_weights *const
 	loop->user = t;
 	loop->model = model_now;
 	ist_loop_init(loop);
+	if (t->started != NULL)
+		t->started(t);
 	code = ist_loop_run(loop, err);
 	if (code == IST_OK)
 		*ret = model_of(t, t->kept);

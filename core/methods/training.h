@@ -20,6 +20,9 @@ struct ist_training {
 	struct ist_network *kept; /* what the model will be: scalings from the start */
 	struct ist_loop loop;
 	float *scratch; /* a scaled row */
+	/* After the weights were started, or a checkpoint was read: those that no optimiser moves
+	 * are written here. May be NULL. */
+	void (*started)(struct ist_training *t);
 };
 
 /* Picks the training rows (labelled ones only, if asked). */

@@ -203,6 +203,78 @@ CLONES void ist_k_difference(ist_real *da, ist_real f, const ist_real *a, const 
 		da[i] += f * (a[i] - b[i]);
 }
 
+CLONES void ist_k_abs(ist_real *y, const ist_real *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = x[i] < 0 ? -x[i] : x[i];
+}
+
+/* The gradient at 0 is 0. */
+CLONES void ist_k_abs_back(ist_real *dx, const ist_real *dy, const ist_real *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dx[i] += x[i] > 0 ? dy[i] : x[i] < 0 ? -dy[i] : 0;
+}
+
+CLONES ist_real ist_k_excess2(const ist_real *a, const ist_real *b, size_t n)
+{
+	ist_real sum = 0;
+
+#pragma omp simd reduction(+ : sum)
+	for (size_t i = 0; i < n; i++) {
+		ist_real x = a[i] > b[i] ? a[i] - b[i] : 0;
+
+		sum += x * x;
+	}
+	return sum;
+}
+
+CLONES void ist_k_excess(ist_real *d, ist_real f, const ist_real *a, const ist_real *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		d[i] += f * (a[i] > b[i] ? a[i] - b[i] : 0);
+}
+
+CLONES void ist_k_gru(const ist_real *restrict x, const ist_real *restrict p,
+		      const ist_real *restrict before, ist_real *restrict gate,
+		      ist_real *restrict un, ist_real *restrict state, size_t h)
+{
+	for (size_t k = 0; k < h; k++) {
+		ist_real b = before != NULL ? before[k] : 0;
+		ist_real r = (ist_real)0.5 + (ist_real)0.5 * tanh1((ist_real)0.5 * (x[k] + p[k]));
+		ist_real z =
+		    (ist_real)0.5 + (ist_real)0.5 * tanh1((ist_real)0.5 * (x[h + k] + p[h + k]));
+		ist_real n = tanh1(x[2 * h + k] + r * p[2 * h + k]);
+
+		gate[k] = r;
+		gate[h + k] = z;
+		gate[2 * h + k] = n;
+		un[k] = p[2 * h + k];
+		state[k] = n + z * (b - n);
+	}
+}
+
+CLONES void ist_k_gru_back(ist_real *restrict dh, const ist_real *restrict gate,
+			   const ist_real *restrict un, const ist_real *restrict before,
+			   ist_real *restrict du, ist_real *restrict dx, size_t h)
+{
+	for (size_t k = 0; k < h; k++) {
+		ist_real r = gate[k], z = gate[h + k], n = gate[2 * h + k];
+		ist_real b = before != NULL ? before[k] : 0;
+		ist_real dn = dh[k] * (1 - z) * (1 - n * n);
+		ist_real dz = dh[k] * (b - n) * z * (1 - z);
+		ist_real dr = dn * un[k] * r * (1 - r);
+
+		dx[k] += dr;
+		dx[h + k] += dz;
+		dx[2 * h + k] += dn;
+		du[k] = dr;
+		du[h + k] = dz;
+		du[2 * h + k] = dn * r;
+		dh[k] *= z;
+	}
+}
+
 CLONES void ist_k_sgd(const struct ist_rates *r, ist_real *restrict w, const ist_real *restrict g,
 		      ist_real *restrict m, ist_real *restrict v, size_t n)
 {

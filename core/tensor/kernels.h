@@ -26,12 +26,27 @@ void ist_k_multiply(ist_real *y, const ist_real *a, const ist_real *b, size_t n)
 void ist_k_multiply_add(ist_real *y, const ist_real *a, const ist_real *b, size_t n); /* y += a b */
 void ist_k_axpy(ist_real *y, ist_real a, const ist_real *x, size_t n);		      /* y += a x */
 void ist_k_scale(ist_real *y, ist_real a, const ist_real *x, size_t n);		      /* y = a x */
+void ist_k_abs(ist_real *y, const ist_real *x, size_t n);
+void ist_k_abs_back(ist_real *dx, const ist_real *dy, const ist_real *x, size_t n);
 ist_real ist_k_max(const ist_real *x, size_t n);
 double ist_k_sum(const ist_real *x, size_t n);
 double ist_k_dot(const ist_real *a, const ist_real *b, size_t n);
 ist_real ist_k_distance2(const ist_real *a, const ist_real *b, size_t n); /* |a - b|^2 */
 /* da += f (a - b) */
 void ist_k_difference(ist_real *da, ist_real f, const ist_real *a, const ist_real *b, size_t n);
+/* Sum of max(0, a - b)^2; d += f max(0, a - b) */
+ist_real ist_k_excess2(const ist_real *a, const ist_real *b, size_t n);
+void ist_k_excess(ist_real *d, ist_real f, const ist_real *a, const ist_real *b, size_t n);
+
+/* A gated recurrent unit's cell of h units (op_gru.c): x and p (3 h) are W x + b and U h of the
+ * gates r, z, n, `before` the state, NULL for 0. Leaves the gates (3 h), U_n h (h) and the next
+ * state. */
+void ist_k_gru(const ist_real *x, const ist_real *p, const ist_real *before, ist_real *gate,
+	       ist_real *un, ist_real *state, size_t h);
+/* dh of the state becomes that of `before` but for its way through U; du (3 h) is what U h gets, dx
+ * (3 h) is added to. */
+void ist_k_gru_back(ist_real *dh, const ist_real *gate, const ist_real *un, const ist_real *before,
+		    ist_real *du, ist_real *dx, size_t h);
 
 /* The optimisers' rules (optimiser.c says what the numbers are). */
 struct ist_rates {

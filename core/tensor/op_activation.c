@@ -137,3 +137,26 @@ ist_node *ist_lrelu(ist_node *x, double slope)
 {
 	return ist_apply(&ist_op_lrelu, 1, &x, &slope, 1);
 }
+
+/* y = |x|; dx = dy sign(x), which the result does not tell */
+static void abs_forward(ist_node *y)
+{
+	forward(y, ist_k_abs);
+}
+
+static void abs_backward(ist_node *y)
+{
+	ist_k_abs_back(ist_gradient(y->in[0]), y->gradient, y->in[0]->value, y->size);
+}
+
+const struct ist_op ist_op_abs = {
+    .name = "abs",
+    .shape = same_shape,
+    .forward = abs_forward,
+    .backward = abs_backward,
+};
+
+ist_node *ist_abs(ist_node *x)
+{
+	return ist_apply(&ist_op_abs, 1, &x, NULL, 0);
+}

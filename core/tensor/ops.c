@@ -45,5 +45,11 @@ const struct ist_op *const ist_ops[] = {
     &ist_op_weighted_cross_entropy,
     &ist_op_gaussian_sample,
     &ist_op_kl_normal,
+    &ist_op_abs,
+    &ist_op_order,
+    &ist_op_ranking,
+    &ist_op_gru,
+    &ist_op_last_state,
+    &ist_op_sum_over_time,
     NULL,
 };

@@ -16,6 +16,7 @@ ist_node *ist_tanh(ist_node *x);
 ist_node *ist_relu(ist_node *x);
 ist_node *ist_lrelu(ist_node *x, double slope); /* slope below 0; > 0 */
 ist_node *ist_sigmoid(ist_node *x);
+ist_node *ist_abs(ist_node *x); /* gradient 0 at 0 */
 
 /* Elementwise and rearranging. */
 ist_node *ist_add(ist_node *a, ist_node *b);	 /* same shapes */
@@ -60,6 +61,13 @@ ist_node *ist_places(ist_node *x, ist_node *ids);
  * gates i, f, g, o but for u (4 H, H) times the state: the state after the last word, (N, H). */
 ist_node *ist_words(ist_node *codes, ist_node *vocabulary, ist_node *table);
 ist_node *ist_lstm(ist_node *x, ist_node *u, ist_node *codes);
+/* Gated recurrent units over x (T N, 3 H), the gates r, z, n but for u (3 H, H) times the state:
+ * all states (T N, H), 0 behind a text's end; in reverse from each text's last word to its first.
+ */
+ist_node *ist_gru(ist_node *x, ist_node *u, ist_node *codes, bool reverse);
+/* Of such states: the one after the last word, and the sum of all of a text's, (N, H). */
+ist_node *ist_last_state(ist_node *states, ist_node *codes);
+ist_node *ist_sum_over_time(ist_node *states, ist_node *codes);
 
 /* Rows of a table (V, E) by ids (M): (M, E), zeros for an id below 0. And x (N, E), `times` times
  * one below the other: (times N, E), what a sequence reads again at every moment. */
@@ -83,6 +91,8 @@ ist_node *ist_detach(ist_node *x);
 /* a (N, d), b (M, d) -> (N, M) of sqrt(|a_i - b_j|^2 + 1e-12), by direct differences. */
 ist_node *ist_distance(ist_node *a, ist_node *b);
 ist_node *ist_distance2(ist_node *a, ist_node *b); /* |a_i - b_j|^2 */
+/* t (N, d), v (M, d) -> (N, M) of sum_k max(0, t_ik - v_jk)^2: how far v is from holding t. */
+ist_node *ist_order(ist_node *t, ist_node *v);
 
 /* Losses: one number. */
 /* -log softmax(x)[id], mean over the rows; ids below 0 are left out. */
@@ -111,6 +121,10 @@ ist_node *ist_squared_error(ist_node *a, ist_node *b);
  * log(1 + sum_c e^((d_pos - d_neg,c) / tau)), or d_pos + lambda mean_c max(0, mu - d_neg,c). */
 ist_node *ist_tuplet(ist_node *d, ist_node *pos, ist_node *neg, double tau);
 ist_node *ist_tuplet_hinge(ist_node *d, ist_node *pos, ist_node *neg, double lambda, double mu);
+/* Of scores s (N, N), greater is nearer, own pairs on the diagonal: sum over i and all j of other
+ * ids of [margin - s_ii + s_ij]+ + [margin - s_ii + s_ji]+; with `hardest` the greatest term of
+ * each row and of each column alone. */
+ist_node *ist_ranking(ist_node *s, ist_node *ids, double margin, bool hardest);
 /* |w|_F, the root of the sum of squares. */
 ist_node *ist_frobenius(ist_node *w);
 
@@ -125,6 +139,7 @@ extern const struct ist_op ist_op_linear, ist_op_matmul, ist_op_tanh, ist_op_rel
     ist_op_distance, ist_op_cross_entropy, ist_op_contrastive, ist_op_frobenius, ist_op_lrelu,
     ist_op_concat, ist_op_distance2, ist_op_bce, ist_op_squared_error, ist_op_tuplet,
     ist_op_tuplet_hinge, ist_op_lookup, ist_op_repeat, ist_op_weighted_cross_entropy,
-    ist_op_gaussian_sample, ist_op_kl_normal;
+    ist_op_gaussian_sample, ist_op_kl_normal, ist_op_abs, ist_op_order, ist_op_ranking, ist_op_gru,
+    ist_op_last_state, ist_op_sum_over_time;
 
 #endif

@@ -59,7 +59,7 @@ static void fill_words(struct ist_dmim *a, struct ist_rng *rng)
 
 static void fill_batch(struct ist_dmim *a)
 {
-	size_t side = a->s.side >> IST_DMIM_LOCAL_AFTER;
+	size_t side = a->s.side >> IST_IMAGE_EARLY;
 	struct ist_rng rng;
 
 	ist_rng_init(&rng, 0, "batch");

@@ -975,6 +975,167 @@ static void kl_normal_ref(const ist_node *y, double *ret)
 	}
 }
 
+EACH(abs, fabs(x))
+
+static ist_node *order_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_order(matrix(g, "t", s.n, s.k), matrix(g, "v", s.m, s.k));
+}
+
+static ist_node *order_to_self(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	ist_node *x = matrix(g, "x", s.n, s.k);
+
+	return ist_order(x, x);
+}
+
+static void order_ref(const ist_node *y, double *ret)
+{
+	const ist_node *t = y->in[0], *v = y->in[1];
+
+	for (size_t i = 0; i < y->dim[0]; i++) {
+		for (size_t j = 0; j < y->dim[1]; j++) {
+			double sum = 0;
+
+			for (size_t k = 0; k < t->dim[1]; k++)
+				sum += pow(fmax(0, at(t, i, k) - at(v, j, k)), 2);
+			ret[i * y->dim[1] + j] = sum;
+		}
+	}
+}
+
+static ist_node *ranking_sum(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_ranking(matrix(g, "s", s.n, s.n), ist_ids(g, "y", s.n), MU, false);
+}
+
+static ist_node *ranking_hardest(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_ranking(matrix(g, "s", s.n, s.n), ist_ids(g, "y", s.n), MU, true);
+}
+
+static void ranking_ref(const ist_node *y, double *ret)
+{
+	const ist_node *s = y->in[0];
+	const int32_t *id = y->in[1]->ids;
+	bool hardest = y->arg[1] != 0;
+	size_t n = s->dim[0];
+
+	ret[0] = 0;
+	for (size_t i = 0; i < n; i++) {
+		double row = 0, col = 0;
+
+		for (size_t j = 0; j < n; j++) {
+			double a = fmax(0, MU - at(s, i, i) + at(s, i, j));
+			double b = fmax(0, MU - at(s, i, i) + at(s, j, i));
+
+			if (id[i] == id[j])
+				continue;
+			row = hardest ? fmax(row, a) : row + a;
+			col = hardest ? fmax(col, b) : col + b;
+		}
+		ret[0] += row + col;
+	}
+}
+
+static ist_node *gru_of(struct ist_graph *g, struct sizes s, bool reverse)
+{
+	size_t h = 1 + s.m / 4;
+
+	return ist_gru(matrix(g, "x", 4 * s.n, 3 * h), matrix(g, "u", 3 * h, h), codes_of(g, s),
+		       reverse);
+}
+
+static ist_node *gru_forward_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return gru_of(g, s, false);
+}
+
+static ist_node *gru_reverse_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return gru_of(g, s, true);
+}
+
+/* U h of gate q, unit k. */
+static double state_product(const ist_node *u, size_t q, size_t k, const double *state)
+{
+	double sum = 0;
+
+	for (size_t j = 0; j < u->dim[1]; j++)
+		sum += at(u, q * u->dim[1] + k, j) * state[j];
+	return sum;
+}
+
+/* One text's word at row `row`: state becomes the next. */
+static void gru_word(const ist_node *y, size_t row, double *state)
+{
+	const ist_node *x = y->in[0], *u = y->in[1];
+	size_t h = y->dim[1];
+	double next[64];
+
+	for (size_t k = 0; k < h; k++) {
+		double r = logistic(at(x, row, k) + state_product(u, 0, k, state));
+		double z = logistic(at(x, row, h + k) + state_product(u, 1, k, state));
+		double n = tanh(at(x, row, 2 * h + k) + r * state_product(u, 2, k, state));
+
+		next[k] = (1 - z) * n + z * state[k];
+	}
+	for (size_t k = 0; k < h; k++)
+		state[k] = next[k];
+}
+
+static void gru_ref(const ist_node *y, double *ret)
+{
+	const ist_node *codes = y->in[2];
+	size_t n = codes->dim[0], h = y->dim[1], words;
+
+	for (size_t i = 0; i < y->size; i++)
+		ret[i] = 0;
+	for (size_t i = 0; i < n; i++) {
+		double state[64] = {0};
+
+		for (words = 0; words < codes->dim[1] && at(codes, i, words) > 0;)
+			words++;
+		for (size_t t = 0; t < words; t++) {
+			size_t row = (y->arg[0] != 0 ? words - 1 - t : t) * n + i;
+
+			gru_word(y, row, state);
+			for (size_t k = 0; k < h; k++)
+				ret[row * h + k] = state[k];
+		}
+	}
+}
+
+static double gru_flops(const struct sizes *s)
+{
+	return .75 * lstm_flops(s);
+}
+
+static ist_node *last_state_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_last_state(matrix(g, "h", 4 * s.n, s.m), codes_of(g, s));
+}
+
+static ist_node *sum_over_time_build(struct ist_graph *g, struct ist_weights *theta, struct sizes s)
+{
+	return ist_sum_over_time(matrix(g, "h", 4 * s.n, s.m), codes_of(g, s));
+}
+
+static void over_time_ref(const ist_node *y, double *ret)
+{
+	const ist_node *codes = y->in[1];
+	size_t n = y->dim[0];
+
+	for (size_t i = 0; i < y->size; i++)
+		ret[i] = 0;
+	for (size_t i = 0; i < n; i++)
+		for (size_t t = 0; t < codes->dim[1] && at(codes, i, t) > 0; t++)
+			for (size_t j = 0; j < y->dim[1]; j++)
+				ret[i * y->dim[1] + j] =
+				    at(y->in[0], t * n + i, j) +
+				    (y->op == &ist_op_last_state ? 0 : ret[i * y->dim[1] + j]);
+}
+
 #define CASE(op_, what_, build_, ref_, factor_, flops_, bytes_)                                    \
 	{                                                                                          \
 		.op = &ist_op_##op_, .what = what_, .build = build_, .reference = ref_,            \
@@ -1044,5 +1205,14 @@ const struct op_case op_cases[] = {
 	 1, NULL, two_passes),
     CASE(gaussian_sample, "plain", gaussian_sample_build, gaussian_sample_ref, 1, NULL, two_passes),
     CASE(kl_normal, "plain", kl_normal_build, kl_normal_ref, 1, NULL, two_passes),
+    CASE(abs, "plain", abs_build, abs_ref, 1, NULL, two_passes),
+    CASE(order, "plain", order_build, order_ref, 1, distance_flops, NULL),
+    CASE(order, "to itself", order_to_self, order_ref, 1, self_flops, NULL),
+    CASE(ranking, "sum", ranking_sum, ranking_ref, 1, NULL, square_pass),
+    CASE(ranking, "hardest", ranking_hardest, ranking_ref, 1, NULL, square_pass),
+    CASE(gru, "forward", gru_forward_build, gru_ref, 1, gru_flops, NULL),
+    CASE(gru, "reverse", gru_reverse_build, gru_ref, 1, gru_flops, NULL),
+    CASE(last_state, "plain", last_state_build, over_time_ref, 1, NULL, two_passes),
+    CASE(sum_over_time, "plain", sum_over_time_build, over_time_ref, 1, NULL, map_passes),
 };
 const size_t n_op_cases = IST_COUNT(op_cases);

@@ -66,13 +66,23 @@ static ist_node *flat(ist_node *y)
 	return ist_reshape(y, 2, (size_t[]){y->dim[0], y->size / y->dim[0]});
 }
 
+/* The input that holds texts' codes, of the operators that take any. */
+static ist_node *codes_in(const ist_node *y)
+{
+	if (y->op == &ist_op_words)
+		return y->in[0];
+	if (y->op == &ist_op_last_state || y->op == &ist_op_sum_over_time)
+		return y->in[1];
+	return y->op == &ist_op_lstm || y->op == &ist_op_gru ? y->in[2] : NULL;
+}
+
 /* Codes in the vocabulary, one that is not, and texts of every length. */
 static void fill_words(const struct bed *bed)
 {
 	const struct ist_op *op = bed->y->op;
-	ist_node *codes = op == &ist_op_words ? bed->y->in[0] : bed->y->in[2];
+	ist_node *codes = codes_in(bed->y);
 
-	if (op != &ist_op_words && op != &ist_op_lstm)
+	if (codes == NULL)
 		return;
 	for (size_t i = 0; i < codes->size; i++) {
 		size_t text = i / codes->dim[1], t = i % codes->dim[1];
