@@ -3,10 +3,12 @@
 
 bundle.py SOURCE OUT.c DEPFILE     SOURCE is this folder
 
-esbuild puts main.jsx and all that it imports into one script and one style sheet. Their names hold
-a hash of what is in them, so that browsers may keep them for ever; the page itself, which names
-them, is asked for again each time. Each file is embedded as brotli and as gzip. esbuild and the
-libraries stand where deploy/setup has put them, by the lock file's hash: nothing is fetched here.
+esbuild puts main.jsx and all that it imports into scripts and one style sheet: what `import()`
+names (charts, the page of the API) is a script of its own, so that a search does not wait for it.
+Names hold a hash of what is in a file, so that browsers may keep it for ever; the page itself,
+which names them, is asked for again each time. Each file is embedded as brotli and as gzip. esbuild
+and the libraries stand where deploy/setup has put them, by the lock file's hash: nothing is fetched
+here.
 """
 import gzip
 import hashlib
@@ -35,43 +37,51 @@ def modules_of(source):
 
 
 def run_esbuild(source, modules, out):
-    """Bundles into `out`; the paths of all that went in."""
+    """Bundles into `out`; what esbuild tells of it."""
     programs = sorted(modules.glob('@esbuild/*/bin/esbuild'))
     if not programs:
         sys.exit(f'there is no esbuild in {modules}')
     meta = out / 'meta.json'
     subprocess.run(
         [programs[0], source / 'src' / 'main.jsx', '--bundle', '--minify', '--format=esm',
+         '--splitting', '--entry-names=app.[hash]', '--chunk-names=[name].[hash]',
          '--target=es2022', '--jsx=automatic', '--jsx-import-source=preact', '--charset=utf8',
          '--legal-comments=none', '--log-level=warning', f'--outdir={out}',
          f'--metafile={meta}'],
         check=True, cwd=source, env=dict(os.environ, NODE_PATH=str(modules)))
-    return [str((source / path).resolve()) for path in json.loads(meta.read_text())['inputs']]
+    return json.loads(meta.read_text())
 
 
-def hashed(name, data):
-    stem, ending = os.path.splitext(name)
-    return f'{stem}.{hashlib.sha256(data).hexdigest()[:12]}{ending}'
+def links_of(outputs):
+    """What index.html names: the style sheet, the script, and the scripts that it begins with."""
+    [(script, row)] = [(name, row) for name, row in outputs.items() if row.get('entryPoint')
+                       == 'src/main.jsx']
+    preloads = [f'<link rel="modulepreload" href="/ui/{os.path.basename(one["path"])}">'
+                for one in row['imports'] if one['kind'] == 'import-statement']
+    return {'{app.js}': '/ui/' + os.path.basename(script),
+            '{app.css}': '/ui/' + os.path.basename(row['cssBundle']),
+            '{preloads}': '\n'.join(preloads)}
 
 
 def assemble(source, modules):
     """[(name, bytes)] with the page first, and what it was made of."""
+    icon = (source / 'icon.svg').read_bytes()
+    icon_name = f'icon.{hashlib.sha256(icon).hexdigest()[:8]}.svg'
+    page = (source / 'index.html').read_text()
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder)
-        inputs = run_esbuild(source, modules, out)
-        files = {'app.js': (out / 'main.js').read_bytes(),
-                 'app.css': (out / 'main.css').read_bytes(),
-                 'icon.svg': (source / 'icon.svg').read_bytes()}
-    page = (source / 'index.html').read_text()
-    ready = []
-    for name, data in files.items():
-        ready.append((hashed(name, data), data))
-        page = page.replace('{' + name + '}', '/ui/' + ready[-1][0])
+        meta = run_esbuild(source, modules, out)
+        ready = [(name, (out / name).read_bytes())
+                 for name in sorted(os.path.basename(path) for path in meta['outputs'])]
+    links = links_of(meta['outputs'])
+    for place, text in {**links, '{icon.svg}': '/ui/' + icon_name}.items():
+        page = page.replace(place, text)
     if left := re.search(r'\{\S+\}', page):
         sys.exit(f'index.html: {left.group()} is no file')
+    inputs = [str((source / path).resolve()) for path in meta['inputs']]
     inputs += [str(source / name) for name in
                ('index.html', 'icon.svg', 'package-lock.json', 'bundle.py')]
-    return [('index.html', page.encode())] + ready, inputs
+    return [('index.html', page.encode()), (icon_name, icon)] + ready, inputs
 
 
 def packed(data):

@@ -173,22 +173,29 @@ test('a picture and words together, with a model that learnt it', async ({ page,
   await daemon.ask('DELETE', `/v1/collections/stamps/models/${model}`);
 });
 
+/* Milliseconds until the first picture of a hit was drawn, by the browser's own account (element
+ * timing): since the address was opened, and since the load event. */
+const firstDrawn = (tab) => tab.evaluate(() => new Promise((resolve) => {
+  new PerformanceObserver((list) => {
+    const [load] = performance.getEntriesByType('navigation');
+    const [{ renderTime }] = list.getEntries();
+    resolve([renderTime, renderTime - load.loadEventEnd]);
+  }).observe({ type: 'element', buffered: true });
+}));
+
 /* Reported; a busy machine is no failure. A page that is new to the browser: nothing is cached. */
 test('how soon the first result is on the screen', async ({ page }) => {
   const times = [];
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 5; i++) {
     const tab = await page();
     await tab.open('#/search/stamps?text=a+red+flower&target=image');
-    await hits(tab).first().waitFor();
-    times.push(await tab.evaluate(() => new Promise((resolve) => {
-      const image = document.querySelector('ul[aria-label=Hits] img');
-      const done = () => requestAnimationFrame(() => {
-        const [load] = performance.getEntriesByType('navigation');
-        resolve([performance.now(), performance.now() - load.loadEventEnd]);
-      });
-      if (image.complete && image.naturalWidth) done();
-      else image.addEventListener('load', done);
-    })));
+    times.push(await firstDrawn(tab));
+    const waited = await tab.evaluate(() => {
+      const api = performance.getEntriesByType('resource').filter((one) => /v1/.test(one.name));
+      const query = api.find((one) => one.name.endsWith('/query'));
+      return api.filter((one) => one.responseEnd <= query.startTime).map((one) => one.name);
+    });
+    assertEqual(waited, [], 'the query waits for nothing');
     await tab.close();
   }
   const told = (k) => times.map((one) => Math.round(one[k])).sort((a, b) => a - b).join(', ');

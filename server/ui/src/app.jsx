@@ -1,15 +1,15 @@
 /* The frame of the page: head, the way to the views, what concerns all of them, the view. */
 import { busy, getAll, gone } from './api.js';
 import { useValue } from './observable.js';
-import { ErrorFace } from './parts/faces.jsx';
+import { ErrorFace, Loading } from './parts/faces.jsx';
 import { Icon } from './parts/icons.jsx';
+import { later } from './parts/later.jsx';
 import { Toasts } from './parts/toast.jsx';
 import { go, href, useRoute } from './router.js';
 import { useEvery, useLoad } from './use.js';
 import { useEffect, useState } from 'preact/hooks';
 import { Add } from './views/add.jsx';
 import { Compare } from './views/compare.jsx';
-import { Docs } from './views/docs.jsx';
 import { Item } from './views/item.jsx';
 import { Operate } from './views/operate.jsx';
 import { Search } from './views/search.jsx';
@@ -26,6 +26,8 @@ const VIEWS = {
   item: { view: Item },
 };
 const isDocs = location.pathname === '/docs';
+const Docs = later(() => import('./views/docs.jsx'), () => <Loading />);
+if (isDocs) Docs.read();
 
 const REMEMBERED = 'isthmus.collection';
 

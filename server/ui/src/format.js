@@ -1,7 +1,8 @@
 /* Numbers, sizes and times as people read them. */
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
-export const count = (n) => (n ?? 0).toLocaleString('en');
+/* Commas by hand: the first use of Intl costs more time than all else before the first result. */
+export const count = (n) => String(n ?? 0).replace(/\B(?=(\d{3})+$)/g, ',');
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 export const percent = (x) => `${Math.round(x * 100)} %`;
 export const figure = (x, digits = 3) => (x === null || x === undefined ? '–'

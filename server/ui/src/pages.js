@@ -1,5 +1,5 @@
 /* Rows that come page by page as one scrolls. Pages are kept, so that Back shows them at once. */
-import { useEffect, useReducer, useRef } from 'preact/hooks';
+import { useLayoutEffect, useReducer, useRef } from 'preact/hooks';
 import { epoch } from './api.js';
 import { useValue } from './observable.js';
 
@@ -51,7 +51,7 @@ export function usePages(key, load) {
     const own = new AbortController();
     abort.current?.abort();
     abort.current = own;
-    set({ loading: true, error: null });
+    if (!state.current.loading) set({ loading: true, error: null });
     try {
       const page = await latest.current(cursor, own.signal);
       if (own.signal.aborted) return;
@@ -64,7 +64,7 @@ export function usePages(key, load) {
     }
   };
 
-  useEffect(() => {
+  useLayoutEffect(() => { /* as in useLoad: before the browser draws */
     if (state.current.pages.length === 0) read();
     return () => abort.current?.abort();
   }, [key, era]);

@@ -1,5 +1,5 @@
 /* Hooks that views share. */
-import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { epoch, get } from './api.js';
 import { useValue } from './observable.js';
 
@@ -30,14 +30,14 @@ export function useLoad(key, load) {
   const era = useValue(epoch);
   const latest = useRef(load);
   latest.current = load;
-  useEffect(() => {
+  useLayoutEffect(() => { /* asked before the browser draws, which takes longer than the answer */
     if (key === null) {
       setState({ key, data: null, error: null, loading: false });
       return undefined;
     }
     const abort = new AbortController();
-    setState((old) => ({ key, data: old.key === key ? old.data : kept.get(key) ?? null,
-      error: null, loading: true }));
+    setState((old) => (old.key === key && old.loading ? old : { key, loading: true, error: null,
+      data: old.key === key ? old.data : kept.get(key) ?? null }));
     latest.current(abort.signal).then((data) => {
       if (abort.signal.aborted) return;
       keep(key, data);

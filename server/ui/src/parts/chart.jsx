@@ -21,7 +21,7 @@ function dataOf(runs) {
   return uPlot.join(runs.map(({ points }) => [points.map((p) => p[0]), points.map((p) => p[1])]));
 }
 
-export function Chart({ runs, label, height = 260, unit = 'step' }) {
+export default function Chart({ runs, label, height, unit = 'step' }) {
   const box = useRef(null);
   const plot = useRef(null);
   const shape = runs.map((run) => `${run.label}/${run.n}`).join();

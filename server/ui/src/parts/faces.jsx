@@ -1,5 +1,8 @@
 /* What a view looks like when there is nothing to show, something went wrong, or not yet. */
+import { useEffect, useState } from 'preact/hooks';
 import { Icon } from './icons.jsx';
+
+const LATE_MS = 150;
 
 export function Face({ icon, title, children, tone }) {
   return (
@@ -53,8 +56,14 @@ export function Loading({ what = 'Loading' }) {
   return <p class="loading quiet" role="status"><span class="dots" aria-hidden="true" />{what}…</p>;
 }
 
-/* Tiles of the size that the pictures will have. */
+/* Tiles of the size that the pictures will have, once waiting can be felt. */
 export function SkeletonGrid({ n = 12 }) {
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), LATE_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  if (!late) return null;
   return (
     <div class="grid" aria-hidden="true">
       {Array.from({ length: n }, (_, i) => (

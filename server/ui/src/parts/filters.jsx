@@ -8,9 +8,11 @@ import { Icon } from './icons.jsx';
 
 const FIND_FROM = 10; /* values from which a list gets a field to find one */
 
-/* A disclosure that closes by Escape and by a click elsewhere. */
-export function Menu({ title, marked, children }) {
+/* A disclosure that closes by Escape and by a click elsewhere; `children` makes what is in it, which
+ * may be hundreds of values, and is not asked before it is opened. */
+function Menu({ title, marked, children }) {
   const box = useRef(null);
+  const [open, setOpen] = useState(false);
   useEffect(() => {
     const close = (event) => {
       if (box.current?.open && !box.current.contains(event.target)) box.current.open = false;
@@ -28,9 +30,9 @@ export function Menu({ title, marked, children }) {
     };
   }, []);
   return (
-    <details class="menu" ref={box}>
+    <details class="menu" ref={box} onToggle={(event) => setOpen(event.target.open)}>
       <summary class={marked ? 'marked' : ''}>{title}<Icon name="down" size={16} /></summary>
-      <div class="sheet">{children}</div>
+      <div class="sheet">{open && children()}</div>
     </details>
   );
 }
@@ -127,11 +129,11 @@ export function Filters({ collection, params, apply }) {
         return (
           <Menu key={facet.field} marked={text !== ''}
             title={<span class="name">{fieldName(facet.field)}{text && <b>{text}</b>}</span>}>
-            {isRange(facet)
+            {() => (isRange(facet)
               ? <Range facet={facet} row={row}
                 setRange={(...more) => setRange(facet.field, ...more)} />
               : <Values facet={facet} row={row}
-                setValues={(values) => setValues(facet.field, values)} />}
+                setValues={(values) => setValues(facet.field, values)} />)}
           </Menu>
         );
       })}

@@ -7,13 +7,13 @@ import { percent } from '../format.js';
 import { href } from '../router.js';
 import { Icon } from './icons.jsx';
 
-const SIZES = [160, 320, 640];
+const SIZES = [160, 256, 384, 512, 640, 1024]; /* of those that the server keeps */
 
 export function Thumb({ collection, id, alt = '', wide, first }) {
   const source = (size) => imagePath(collection, id, size);
   return (
-    <img src={source(320)} alt={alt} loading={first ? 'eager' : 'lazy'} decoding="async"
-      width="320" height="320"
+    <img src={source(256)} alt={alt} loading={first ? 'eager' : 'lazy'} decoding="async"
+      elementtiming={first ? 'first' : undefined} width="256" height="256"
       srcset={SIZES.map((size) => `${source(size)} ${size}w`).join(', ')}
       sizes={wide || '(min-width: 50rem) 13rem, (min-width: 30rem) 30vw, 45vw'} />
   );

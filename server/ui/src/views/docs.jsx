@@ -176,7 +176,7 @@ function operationsOf(spec) {
       shared: node.parameters })));
 }
 
-export function Docs() {
+export default function Docs() {
   useTitle('API');
   const text = useLoad('openapi', (signal) => get('/openapi.yaml', { signal }));
   const spec = useMemo(() => (text.data ? load(text.data) : null), [text.data]);

@@ -74,6 +74,9 @@ function Browse({ collection, query, params, total }) {
   });
   const items = pages.pages.flatMap((page) => page.rows);
   useScrollBack(items.length > 0);
+  const tiles = useMemo(() => items.map((item, i) => <Tile key={item.id} collection={collection}
+    item={item} first={i < FIRST} hasImage={item.image !== null} keep={keepOf(params)} />),
+  [pages.pages, params]);
   if (pages.error && !items.length) return <ErrorFace error={pages.error} retry={pages.retry} />;
   if (pages.loading && !items.length) return <SkeletonGrid />;
   if (!items.length) {
@@ -93,10 +96,7 @@ function Browse({ collection, query, params, total }) {
         {!filter && total !== undefined ? plural(total, 'item')
           : `${count(items.length)}${pages.done ? '' : '+'} items`} in order of their ids
       </p>
-      <Grid pages={pages} label="Items">
-        {items.map((item) => <Tile key={item.id} collection={collection} item={item}
-          hasImage={item.image !== null} keep={keepOf(params)} />)}
-      </Grid>
+      <Grid pages={pages} label="Items">{tiles}</Grid>
       <More pages={pages} />
     </section>
   );
@@ -163,6 +163,10 @@ function Results({ collection, query, params, model, methods }) {
   });
   const hits = pages.pages.flatMap((page) => page.rows);
   useScrollBack(hits.length > 0 && !pages.stale);
+  /* Kept while hits are the same: the collections and models that come later are not in them. */
+  const tiles = useMemo(() => hits.map((hit, i) => <Tile key={hit.id} collection={collection}
+    item={hit} hit={hit} first={i < FIRST} hasImage={hit.image !== null} keep={keepOf(params)} />),
+  [pages.pages, params]);
   if (lost) {
     return (
       <Face icon="picture" title="The picture of this search is not in its address">
@@ -188,10 +192,7 @@ function Results({ collection, query, params, model, methods }) {
   return (
     <>
       <Meta page={pages.pages[0].page} hits={hits.length} done={pages.done} methods={methods} />
-      <Grid pages={pages} label="Hits">
-        {hits.map((hit, i) => <Tile key={hit.id} collection={collection} item={hit} hit={hit}
-          first={i < FIRST} hasImage={hit.image !== null} keep={keepOf(params)} />)}
-      </Grid>
+      <Grid pages={pages} label="Hits">{tiles}</Grid>
       <More pages={pages} />
     </>
   );

@@ -3,13 +3,17 @@ import { useMemo, useState } from 'preact/hooks';
 import { collectionPath, get, getAll, post, request } from '../api.js';
 import { count, duration, figure, percent, plural, time } from '../format.js';
 import { isOver, useLiveJobs } from '../jobs.js';
-import { Chart } from '../parts/chart.jsx';
 import { ErrorFace, ErrorLine, Face, Loading } from '../parts/faces.jsx';
 import { ParamForm, readParams } from '../parts/form.jsx';
 import { Icon } from '../parts/icons.jsx';
+import { later } from '../parts/later.jsx';
 import { toast } from '../parts/toast.jsx';
 import { href } from '../router.js';
 import { useEvery, useLoad, useTitle } from '../use.js';
+
+const CHART_HEIGHT = 260;
+const Chart = later(() => import('../parts/chart.jsx'),
+  ({ height }) => <div class="chart" style={{ height: `${height}px` }} />);
 
 const AUTO = {
   name: 'auto', title: 'Let it choose', paper: null, needs: [], can: [],
@@ -211,7 +215,7 @@ function Curves({ jobs, order }) {
             <span>{one}</span>
           </label>))}
       </div>
-      <Chart runs={runs} label={`${name}: ${describe}`} />
+      <Chart runs={runs} label={`${name}: ${describe}`} height={CHART_HEIGHT} />
       <ul class="legend">
         {runs.map((run) => (
           <li key={run.label}><i class="swatch"
