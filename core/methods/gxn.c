@@ -63,7 +63,8 @@ static const struct ist_param params[] = {
     IST_REAL_BY_DATA("lr", 1e-8, 1, "Learning rate of the encoders' AdamW; 1e-3, of pixels 2e-3"),
     IST_REAL_BY_DATA("weight_decay", 0, 1, "AdamW's decay; .1, of pixels 0"),
     IST_BOOL("captions", false, "Learn to write sentences from pictures (needs stored texts)"),
-    IST_INT_BY_DATA("dictionary", 1, 1000000, "Words that sentences are made of"),
+    IST_INT_BY_DATA("dictionary", 1, 60000,
+		    "Words that sentences are made of, the most frequent ones; all, up to 5,000"),
     IST_INT("caption_words", 20, 1, 200, "The longest sentence; longer texts are cut"),
     IST_INT("decoder", 128, 2, 4096, "Units of the sentence decoder"),
     IST_REAL("caption_lr", 3e-3, 1e-8, 1, "Learning rate of its Adam under cross-entropy"),
@@ -257,6 +258,8 @@ struct ist_weights *ist_gxn_theta(const void *settings, bool training)
 	struct ist_weights *theta = ist_weights_create("theta");
 
 	ist_gxn_declare_encoders(theta, s);
+	if (s->captions)
+		ist_gxn_declare_captions(theta, s);
 	ist_weights_allocate(theta, training);
 	return theta;
 }
@@ -309,6 +312,16 @@ static enum ist_code embed(const struct ist_model *model, enum ist_modality m, c
 	return IST_OK;
 }
 
+/* Generators are there where they were trained. */
+static unsigned abilities(const json_t *p)
+{
+	unsigned can = IST_EMBED_IMAGE | IST_EMBED_TEXT;
+
+	if (ist_param_bool(p, "captions"))
+		can |= IST_CAPTION;
+	return can;
+}
+
 const struct ist_method ist_method_gxn = {
     .name = "gxn",
     .title = "Look, imagine and match: two levels in one order, with sentences and pictures",
@@ -319,7 +332,7 @@ const struct ist_method ist_method_gxn = {
 	      .authors = "Jiuxiang Gu, Jianfei Cai, Shafiq Joty, Li Niu, Gang Wang",
 	      .venue = "CVPR",
 	      .year = 2018},
-    .can = IST_EMBED_IMAGE | IST_EMBED_TEXT,
+    .can = IST_EMBED_IMAGE | IST_EMBED_TEXT | IST_CAPTION,
     .trains = true,
     .reads_texts = true,
     .params = params,
@@ -331,5 +344,7 @@ const struct ist_method ist_method_gxn = {
     .save = ist_network_save,
     .destroy = ist_network_destroy,
     .embed = embed,
+    .abilities = abilities,
+    .caption = ist_gxn_caption,
     .network = &ist_gxn_kind,
 };

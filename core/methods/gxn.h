@@ -81,6 +81,8 @@ struct ist_gxn_batch {
 };
 /* For draws of one step: ist_rng_init, then a stream of that step's. */
 void ist_gxn_rng(const struct ist_gxn_batch *batch, const char *name, struct ist_rng *ret);
+/* Fills a mask, where there is one: 0 with probability p, else 1 / (1 - p). */
+void ist_gxn_drop(ist_node *mask, double p, struct ist_rng *rng);
 
 /* ---- matching (gxn_ranking.c) ---- */
 
@@ -107,18 +109,17 @@ void ist_gxn_ranking_destroy(struct ist_gxn_ranking *ranking);
 double ist_gxn_ranking_step(struct ist_gxn_ranking *ranking, const struct ist_gxn_batch *batch,
 			    bool hardest, bool again, struct ist_optimiser *encoders);
 
-/* ---- image -> text (gxn_caption.c, gxn_decode.c) ---- */
+/* ---- image -> text (gxn_caption.c, gxn_judge.c, gxn_decode.c) ---- */
 
 struct ist_gxn_captions;
 struct ist_gxn_caption_terms {
-	double L_xe, L_rl, reward;
+	double L_xe, L_rl, reward; /* reward: mean CIDEr-D of drawn sentences */
 };
 
 /* Words of a dictionary made of the texts of these rows: the parameter `dictionary`. */
 size_t ist_gxn_dictionary_size(const struct ist_pairs *pairs, const uint32_t *rows, size_t n);
 void ist_gxn_declare_captions(struct ist_weights *theta, const struct ist_gxn_settings *s);
-/* rows: what is trained on, for the dictionary, the references and their document frequencies;
- * copied, as theta's values are only started after this. */
+/* rows: what is trained on, for the dictionary, the references and their document frequencies. */
 IST_CHECKED enum ist_code
 ist_gxn_captions_create(const struct ist_gxn_settings *s, struct ist_weights *theta,
 			const struct ist_pairs *pairs, const uint32_t *rows, size_t n,
@@ -126,9 +127,14 @@ ist_gxn_captions_create(const struct ist_gxn_settings *s, struct ist_weights *th
 void ist_gxn_captions_destroy(struct ist_gxn_captions *captions);
 /* After weights were started or a checkpoint was read: the dictionary into theta. */
 void ist_gxn_captions_start(struct ist_gxn_captions *captions);
-/* Clears theta's gradients, goes back from the loss, steps the encoders and its own optimiser. */
+/* A step on (7), L_xe or (1 - gamma) L_xe + gamma L_rl: of the encoders and of its own optimiser.
+ */
 void ist_gxn_captions_step(struct ist_gxn_captions *captions, const struct ist_gxn_batch *batch,
 			   struct ist_optimiser *encoders, struct ist_gxn_caption_terms *ret);
+/* The mean CIDEr-D of greedy sentences for pictures of the validation part, some hundred at most,
+ * against their own texts; NAN where there are none. Features are scaled by the network's. */
+double ist_gxn_captions_judge(struct ist_gxn_captions *captions, const struct ist_network *network,
+			      const struct ist_pairs *pairs);
 /* struct ist_method's caption. */
 IST_CHECKED enum ist_code ist_gxn_caption(const struct ist_model *model, const float *x,
 					  size_t beam, struct ist_arena *arena,

@@ -80,8 +80,7 @@ void ist_gxn_ranking_destroy(struct ist_gxn_ranking *r)
 	free(r);
 }
 
-/* 0 with probability p, else 1 / (1 - p). */
-static void drop(ist_node *mask, double p, struct ist_rng *rng)
+void ist_gxn_drop(ist_node *mask, double p, struct ist_rng *rng)
 {
 	uint32_t below = (uint32_t)(p * 4294967296.0);
 	ist_real kept = (ist_real)(1 / (1 - p));
@@ -97,7 +96,7 @@ static void feed(struct ist_gxn_ranking *r, const struct ist_gxn_batch *batch, b
 	ist_gxn_rng(batch, again ? "dropout again" : "dropout", &rng);
 	for (int m = 0; m < IST_N_MODALITIES; m++) {
 		memcpy(r->x[m]->value, batch->x[m], r->x[m]->size * sizeof(*r->x[m]->value));
-		drop(r->mask[m], r->s.dropout, &rng);
+		ist_gxn_drop(r->mask[m], r->s.dropout, &rng);
 	}
 	memcpy(r->item->ids, batch->item, r->s.batch * sizeof(*r->item->ids));
 }

@@ -4,6 +4,7 @@
  * generators a batch is one step of the ranking loss. The last epochs write sentences under the
  * self-critical loss as well. The loop (loop.h) does the rest. One thread drives it.
  */
+#include <math.h>
 #include <string.h>
 
 #include "core/base/memory.h"
@@ -15,8 +16,8 @@
 
 #define WARM_UP 5 /* all negatives for so much of the epochs, before the hardest alone */
 
-enum { RANK, N_TERMS };
-static const char *const term_names[N_TERMS] = {"L_R"};
+enum { RANK, XE, RL, REWARD, N_TERMS };
+static const char *const term_names[N_TERMS] = {"L_R", "L_xe", "L_rl", "reward"};
 
 struct training {
 	struct ist_training t; /* first: callbacks get its address */
@@ -24,6 +25,7 @@ struct training {
 	struct ist_weights *theta;
 	struct ist_vocabulary vocabulary; /* where texts are words */
 	struct ist_gxn_ranking *ranking;
+	struct ist_gxn_captions *captions;
 	struct ist_optimiser encoders;
 	struct ist_gxn_batch batch;
 	ist_real *x[IST_N_MODALITIES]; /* what the batch borrows */
@@ -108,12 +110,38 @@ static double rank(struct training *t, bool again)
 	return ist_gxn_ranking_step(t->ranking, &t->batch, hardest, again, &t->encoders);
 }
 
+static void write_captions(struct training *t, double *terms)
+{
+	struct ist_gxn_caption_terms told;
+
+	ist_gxn_captions_step(t->captions, &t->batch, &t->encoders, &told);
+	terms[XE] = told.L_xe;
+	terms[RL] = told.L_rl;
+	terms[REWARD] = told.reward;
+}
+
 static void step(void *user, size_t epoch, size_t number, double *terms)
 {
 	struct training *t = user;
 
 	load_batch(t, epoch, number);
+	if (t->captions != NULL)
+		write_captions(t, terms);
 	terms[RANK] = rank(t, false);
+}
+
+/* How the sentences are, by what they are trained for in the end. */
+static void end_epoch(void *user, size_t epoch)
+{
+	struct training *t = user;
+	const struct ist_train_hooks *h = t->t.loop.hooks;
+	double cider;
+
+	if (t->captions == NULL || h->curve == NULL)
+		return;
+	cider = ist_gxn_captions_judge(t->captions, t->t.kept, t->t.pairs);
+	if (!isnan(cider))
+		h->curve(h->user, "CIDEr-D", (double)epoch + 1, cider);
 }
 
 /* ---- before the first ---- */
@@ -165,6 +193,8 @@ static void decide(struct training *t)
 		ist_vocabulary_collect(&t->vocabulary, pairs->x[IST_TEXT], pairs->dim[IST_TEXT],
 				       t->t.rows, t->t.n_rows);
 	data.vocabulary = t->vocabulary.n;
+	if (ist_param_bool(t->t.params, "captions"))
+		data.dictionary = ist_gxn_dictionary_size(pairs, t->t.rows, t->t.n_rows);
 	ist_gxn_decide(t->t.params, &data);
 	ist_gxn_settings(t->t.params, pairs->dim, 0, &t->s);
 	t->s.batch = IST_MIN(t->s.batch, t->t.n_rows);
@@ -198,6 +228,12 @@ static void create_batch(struct training *t)
 	t->batch.seed = t->t.seed;
 }
 
+/* Curves of what is on. */
+static size_t n_terms(const struct ist_gxn_settings *s)
+{
+	return s->captions ? N_TERMS : XE;
+}
+
 static enum ist_code prepare(struct training *t, struct ist_err *err)
 {
 	enum ist_code code = ist_training_pick(&t->t, false, err);
@@ -210,10 +246,15 @@ static enum ist_code prepare(struct training *t, struct ist_err *err)
 	ist_training_start(&t->t, &ist_sampler_plain, t->s.batch);
 	equalise(t);
 	create_batch(t);
+	t->t.loop.n_terms = n_terms(&t->s);
 	t->encoders = ist_gxn_encoders_optimiser(&t->s);
 	t->theta = ist_gxn_theta(&t->s, true);
 	ist_weights_init(t->theta, t->t.seed);
-	return ist_gxn_ranking_create(&t->s, t->theta, &t->ranking, err);
+	code = ist_gxn_ranking_create(&t->s, t->theta, &t->ranking, err);
+	if (code == IST_OK && t->s.captions)
+		code = ist_gxn_captions_create(&t->s, t->theta, t->t.pairs, t->t.rows, t->t.n_rows,
+					       &t->captions, err);
+	return code;
 }
 
 static void started(struct ist_training *training)
@@ -222,11 +263,14 @@ static void started(struct ist_training *training)
 
 	if (t->s.gru)
 		ist_vocabulary_set(&t->vocabulary, t->theta);
+	if (t->captions != NULL)
+		ist_gxn_captions_start(t->captions);
 }
 
 static void finish(struct training *t)
 {
 	ist_gxn_ranking_destroy(t->ranking);
+	ist_gxn_captions_destroy(t->captions);
 	ist_weights_destroy(t->theta);
 	ist_optimiser_finish(&t->encoders);
 	ist_vocabulary_finish(&t->vocabulary);
@@ -249,6 +293,7 @@ enum ist_code ist_gxn_train(const struct ist_pairs *pairs, json_t *params, uint6
 				   .loop = {.terms = term_names,
 					    .n_terms = N_TERMS,
 					    .start_epoch = start_epoch,
+					    .end_epoch = end_epoch,
 					    .step = step}}};
 	enum ist_code code = prepare(&t, err);
 

@@ -189,8 +189,11 @@ static void report(struct ist_loop *loop, double figure)
 /* Returns whether patience lets another epoch follow. */
 static bool end_epoch(struct ist_loop *loop)
 {
-	double figure = validate(loop);
+	double figure;
 
+	if (loop->end_epoch != NULL)
+		loop->end_epoch(loop->user, (size_t)loop->at.epoch);
+	figure = validate(loop);
 	report(loop, figure);
 	if (!isnan(figure) && (loop->at.best_epoch < 0 || figure > loop->at.best)) {
 		loop->at.best = figure;

@@ -30,28 +30,26 @@ static size_t counted(const ist_node *ids)
 	return IST_MAX(n, (size_t)1);
 }
 
-/* -log p_id = log(sum e^(x - max)) - (x_id - max): no logarithm of a rounded 0. p (n) becomes the
- * softmax. */
-static double surprise(const ist_real *x, size_t id, ist_real *p, size_t n)
-{
-	ist_real max = ist_k_max(x, n);
-	double total;
-
-	ist_k_exp(p, x, max, n);
-	total = ist_k_sum(p, n);
-	ist_k_scale(p, (ist_real)(1 / total), p, n);
-	return log(total) - (double)(x[id] - max);
-}
-
+/* -log p = log(sum e^(x - max)) - (x_id - max): no logarithm of a rounded 0. */
 static void cross_entropy_forward(ist_node *y)
 {
 	const ist_node *x = y->in[0], *ids = y->in[1];
 	size_t n = x->dim[1];
 	double sum = 0;
 
-	for (size_t i = 0; i < x->dim[0]; i++)
-		if (ids->ids[i] >= 0)
-			sum += surprise(x->value + i * n, (size_t)ids->ids[i], y->kept + i * n, n);
+	for (size_t i = 0; i < x->dim[0]; i++) {
+		const ist_real *row = x->value + i * n;
+		ist_real *p = y->kept + i * n, max;
+		double total;
+
+		if (ids->ids[i] < 0)
+			continue;
+		max = ist_k_max(row, n);
+		ist_k_exp(p, row, max, n);
+		total = ist_k_sum(p, n);
+		ist_k_scale(p, (ist_real)(1 / total), p, n);
+		sum += log(total) - (double)(row[ids->ids[i]] - max);
+	}
 	y->value[0] = (ist_real)(sum / (double)counted(ids));
 }
 
@@ -91,6 +89,13 @@ static bool weighted_cross_entropy_shape(ist_node *y)
 	return cross_entropy_shape(y) && w->ids == NULL && w->size == y->in[0]->dim[0];
 }
 
+/* The logarithm of each row's sum of powers, and room for one row's softmax: with a vocabulary for
+ * a width, backward rather takes powers again than memory for all of them. */
+static size_t weighted_cross_entropy_kept(const ist_node *y)
+{
+	return y->in[0]->dim[0] + y->in[0]->dim[1];
+}
+
 /* Rows that weigh nothing cost nothing: what stands behind the texts' ends is among them. */
 static bool weighs(const ist_node *y, size_t i)
 {
@@ -101,12 +106,20 @@ static void weighted_cross_entropy_forward(ist_node *y)
 {
 	const ist_node *x = y->in[0], *ids = y->in[1], *w = y->in[2];
 	size_t n = x->dim[1];
+	ist_real *p = y->kept + x->dim[0];
 	double sum = 0;
 
-	for (size_t i = 0; i < x->dim[0]; i++)
-		if (weighs(y, i))
-			sum += (double)w->value[i] *
-			       surprise(x->value + i * n, (size_t)ids->ids[i], y->kept + i * n, n);
+	for (size_t i = 0; i < x->dim[0]; i++) {
+		const ist_real *row = x->value + i * n;
+		ist_real max;
+
+		if (!weighs(y, i))
+			continue;
+		max = ist_k_max(row, n);
+		ist_k_exp(p, row, max, n);
+		y->kept[i] = max + (ist_real)log(ist_k_sum(p, n));
+		sum += (double)w->value[i] * (double)(y->kept[i] - row[ids->ids[i]]);
+	}
 	y->value[0] = (ist_real)sum;
 }
 
@@ -116,14 +129,15 @@ static void weighted_cross_entropy_backward(ist_node *y)
 	ist_node *x = y->in[0];
 	const ist_node *ids = y->in[1], *w = y->in[2];
 	size_t n = x->dim[1];
-	ist_real *dx = ist_gradient(x);
+	ist_real *dx = ist_gradient(x), *p = y->kept + x->dim[0];
 
 	for (size_t i = 0; i < x->dim[0]; i++) {
 		ist_real d = w->value[i] * y->gradient[0];
 
 		if (!weighs(y, i))
 			continue;
-		ist_k_axpy(dx + i * n, d, y->kept + i * n, n);
+		ist_k_exp(p, x->value + i * n, y->kept[i], n);
+		ist_k_axpy(dx + i * n, d, p, n);
 		dx[i * n + (size_t)ids->ids[i]] -= d;
 	}
 }
@@ -131,7 +145,7 @@ static void weighted_cross_entropy_backward(ist_node *y)
 const struct ist_op ist_op_weighted_cross_entropy = {
     .name = "weighted_cross_entropy",
     .shape = weighted_cross_entropy_shape,
-    .kept = cross_entropy_kept,
+    .kept = weighted_cross_entropy_kept,
     .forward = weighted_cross_entropy_forward,
     .backward = weighted_cross_entropy_backward,
 };
