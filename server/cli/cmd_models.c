@@ -3,6 +3,7 @@
 
 #include "core/base/memory.h"
 #include "server/cli/follow.h"
+#include "server/cli/hits.h"
 #include "server/cli/print.h"
 #include "server/cli/report.h"
 
@@ -61,6 +62,18 @@ static void print_models(const struct ist_cli *cli, const json_t *models)
 	ist_table_print(&table, cli);
 }
 
+static void print_abilities(const json_t *can)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(can, i, name)
+	{
+		printf("%s%s", i > 0 ? ", " : "can: ", json_string_value(name));
+	}
+	puts(json_array_size(can) > 0 ? "" : "can: nothing that this version knows");
+}
+
 static void print_model(const struct ist_cli *cli, json_t *model)
 {
 	const json_t *report = json_object_get(model, "report");
@@ -72,6 +85,7 @@ static void print_model(const struct ist_cli *cli, json_t *model)
 		ist_print_json(model);
 	} else {
 		print_models(cli, models);
+		print_abilities(json_object_get(model, "can"));
 		printf("parameters: %s\n", params != NULL ? params : "{}");
 		if (json_is_object(report))
 			ist_report_print(cli, text(model, "method"), report);
@@ -177,24 +191,6 @@ static enum ist_code show(struct ist_cli *cli, const char *collection, const cha
 	return IST_OK;
 }
 
-/* "active" stands for the model that answers queries. */
-static enum ist_code resolve(struct ist_cli *cli, const char *collection, const char *model,
-			     char **ret, struct ist_err *err)
-{
-	ist_autofree char *path = ist_http_path("collections/%s", collection);
-	json_t *json;
-
-	if (model == NULL || strcmp(model, "active") != 0) {
-		*ret = ist_strdup(model);
-		return IST_OK;
-	}
-	if (ist_http_get(&cli->http, path, &json, err) != IST_OK)
-		return err->code;
-	*ret = ist_strdup(text(json, "active_model"));
-	json_decref(json);
-	return IST_OK;
-}
-
 static enum ist_code run_models(struct ist_cli *cli, const struct ist_args *args,
 				struct ist_err *err)
 {
@@ -209,7 +205,8 @@ static enum ist_code run_models(struct ist_cli *cli, const struct ist_args *args
 			verb = verbs[i];
 			n++;
 		}
-	if (resolve(cli, collection, ist_args_word(args, 1), &model, err) != IST_OK)
+	if (ist_args_word(args, 1) != NULL &&
+	    ist_model_resolve(cli, collection, ist_args_word(args, 1), &model, err) != IST_OK)
 		return err->code;
 	if (n > 1)
 		return ist_usage(err, "one of --activate, --rollback, --delete and --evaluate");

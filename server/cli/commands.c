@@ -3,11 +3,11 @@
 #include "server/cli/cli.h"
 
 const struct ist_command *const ist_commands[] = {
-    &ist_cmd_import,	  &ist_cmd_train,   &ist_cmd_compare, &ist_cmd_query,
-    &ist_cmd_reconstruct, &ist_cmd_models,  &ist_cmd_jobs,    &ist_cmd_collections,
-    &ist_cmd_encoders,	  &ist_cmd_items,   &ist_cmd_export,  &ist_cmd_triples,
-    &ist_cmd_sample,	  &ist_cmd_methods, &ist_cmd_info,    &ist_cmd_completion,
-    &ist_cmd_manual,
+    &ist_cmd_import,  &ist_cmd_train,	    &ist_cmd_compare,	  &ist_cmd_query,
+    &ist_cmd_caption, &ist_cmd_render,	    &ist_cmd_reconstruct, &ist_cmd_models,
+    &ist_cmd_jobs,    &ist_cmd_collections, &ist_cmd_encoders,	  &ist_cmd_items,
+    &ist_cmd_export,  &ist_cmd_triples,	    &ist_cmd_sample,	  &ist_cmd_methods,
+    &ist_cmd_info,    &ist_cmd_completion,  &ist_cmd_manual,
 };
 const size_t ist_n_commands = IST_COUNT(ist_commands);
 

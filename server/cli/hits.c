@@ -1,5 +1,7 @@
-/* A picture in a request, hits in a reply. */
+/* A picture in a request, the model that is meant, hits in a reply. */
 #include "server/cli/hits.h"
+
+#include <string.h>
 
 #include "core/base/file.h"
 #include "core/base/memory.h"
@@ -18,6 +20,38 @@ enum ist_code ist_picture_json(const char *file, json_t **ret, struct ist_err *e
 	ist_base64_put(&text, picture.data, picture.len);
 	*ret = json_pack("{s:s}", "base64", text.data != NULL ? text.data : "");
 	return IST_OK;
+}
+
+enum ist_code ist_model_resolve(struct ist_cli *cli, const char *collection, const char *model,
+				char **ret, struct ist_err *err)
+{
+	ist_autofree char *path = ist_http_path("collections/%s", collection);
+	const char *active;
+	json_t *json;
+
+	if (model != NULL && strcmp(model, "active") != 0) {
+		*ret = ist_strdup(model);
+		return IST_OK;
+	}
+	if (ist_http_get(&cli->http, path, &json, err) != IST_OK)
+		return err->code;
+	active = json_string_value(json_object_get(json, "active_model"));
+	*ret = ist_strdup(active != NULL ? active : "");
+	json_decref(json);
+	return IST_OK;
+}
+
+enum ist_code ist_model_ask(struct ist_cli *cli, const char *collection, const char *model,
+			    const char *verb, const json_t *body, json_t **ret, struct ist_err *err)
+{
+	ist_autofree char *id = NULL, *base = NULL, *path = NULL;
+	enum ist_code code = ist_model_resolve(cli, collection, model, &id, err);
+
+	if (code != IST_OK)
+		return code;
+	base = ist_http_path("collections/%s/models/%s", collection, id);
+	path = ist_format("%s:%s", base, verb);
+	return ist_http_json(&cli->http, "POST", path, body, ret, err);
 }
 
 static void put_number(struct ist_table *table, const json_t *number)

@@ -381,6 +381,23 @@ def test_what_a_model_imagines(trained_by_client):
                                    code=1).stderr
 
 
+def test_what_a_model_cannot(trained_by_client, tmp_path):
+    cli, _ = trained_by_client
+    out = tmp_path / "drawn.png"
+    for args in (("caption", "trained-cli", "7"), ("caption", "trained-cli", "7", "--beam", 1),
+                 ("render", "trained-cli", "a seal", "-o", out)):
+        done = cli.run(*args, code=1)
+        assert "(no_model)" in done.stderr and "gxn" in done.stderr
+    assert not out.exists()
+    assert "(not_found)" in cli.run("caption", "trained-cli", "7", "-m", "m_999", code=1).stderr
+    assert "where to?" in cli.run("render", "trained-cli", "a seal", code=2).stderr
+    for args in (("caption", "trained-cli"), ("caption", "trained-cli", "7", "--beam", 17),
+                 ("render", "trained-cli", "a", "-o", out, "-n", 0)):
+        cli.run(*args, code=2)
+    shown = cli.run("models", "trained-cli", "active").stdout
+    assert re.search(r"^can: embed_image, embed_text$", shown, re.M)
+
+
 def test_models(trained_by_client, daemon):
     cli, _ = trained_by_client
     models = cli.json("models", "trained-cli")
