@@ -387,7 +387,7 @@ def test_what_a_model_cannot(trained_by_client, tmp_path):
     for args in (("caption", "trained-cli", "7"), ("caption", "trained-cli", "7", "--beam", 1),
                  ("render", "trained-cli", "a seal", "-o", out)):
         done = cli.run(*args, code=1)
-        assert "(no_model)" in done.stderr and "gxn" in done.stderr
+        assert "(no_model)" in done.stderr
     assert not out.exists()
     assert "(not_found)" in cli.run("caption", "trained-cli", "7", "-m", "m_999", code=1).stderr
     assert "where to?" in cli.run("render", "trained-cli", "a seal", code=2).stderr
