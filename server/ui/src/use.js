@@ -1,6 +1,6 @@
 /* Hooks that views share. */
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { epoch, get } from './api.js';
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { epoch } from './api.js';
 import { useValue } from './observable.js';
 
 const KEPT = 100;
@@ -66,11 +66,4 @@ export function useTitle(title) {
   useEffect(() => {
     document.title = title ? `${title} · Isthmus` : 'Isthmus';
   }, [title]);
-}
-
-/* What the methods of this server can do, by name: {acmr: ['embed_image', …]}. */
-export function useAbilities(wanted = true) {
-  const methods = useLoad(wanted ? 'methods' : null, (signal) => get('/v1/methods', { signal }));
-  return useMemo(() => Object.fromEntries((methods.data?.methods || [])
-    .map((one) => [one.name, one.can])), [methods.data]);
 }

@@ -1,5 +1,5 @@
 /* One item: its picture, all it says, what lies near it, and what the model makes of it. */
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { collectionPath, fetchReply, get, getAll, imagePath, itemPath, post, request }
   from '../api.js';
 import { bytes, time } from '../format.js';
@@ -9,7 +9,7 @@ import { Icon } from '../parts/icons.jsx';
 import { Tile, Thumb } from '../parts/tile.jsx';
 import { toast } from '../parts/toast.jsx';
 import { go, href } from '../router.js';
-import { useAbilities, useLoad, useTitle } from '../use.js';
+import { useLoad, useTitle } from '../use.js';
 import { ItemForm } from './itemform.jsx';
 
 const NEIGHBOURS = 12;
@@ -76,12 +76,14 @@ function Neighbours({ collection, id, target, model, title, keep }) {
 function Captions({ collection, id, model }) {
   const made = useLoad(`caption ${collection} ${model} ${id}`, (signal) =>
     post(collectionPath(collection, `/models/${model}:caption`), { image: { id } }, { signal }));
+  const captions = (made.data?.captions || []).filter((one) => one.text);
   return (
-    <section>
+    <section class="captions">
       <h2>What the model says</h2>
       {made.loading && <Loading what="Writing" />}
       <ErrorLine error={made.error} retry={made.reload} />
-      <ul>{made.data?.captions.map((one, i) => <li key={i} class="said">{one.text}</li>)}</ul>
+      {made.data && !captions.length && <p class="quiet">It finds no words.</p>}
+      <ol>{captions.map((one) => <li key={one.text} class="said">{one.text}</li>)}</ol>
     </section>
   );
 }
@@ -102,27 +104,38 @@ function Reconstruction({ collection, item, model, keep }) {
   );
 }
 
-function Rendering({ collection, text, model }) {
-  const made = useLoad(`render ${collection} ${model} ${text}`, (signal) =>
-    post(collectionPath(collection, `/models/${model}:render`), { text, count: 4, seed: 1 },
-      { signal }));
-  return (
-    <section>
-      <h2>Pictures that the model draws from its text</h2>
-      {made.loading && <Loading what="Drawing" />}
-      <ErrorLine error={made.error} retry={made.reload} />
-      <div class="drawn">
-        {made.data?.images.map((image, i) => (
-          <Drawn key={i} image={image} alt={`Drawing ${i + 1}`} />))}
-      </div>
-    </section>
-  );
+/* The page's policy takes pictures from the server and from blobs, not from data: addresses. */
+function Drawn({ image, alt }) {
+  const [url, setUrl] = useState(null);
+  useEffect(() => {
+    const made = URL.createObjectURL(new Blob(
+      [Uint8Array.from(atob(image.base64), (c) => c.charCodeAt(0))], { type: image.type }));
+    setUrl(made);
+    return () => URL.revokeObjectURL(made);
+  }, [image]);
+  return <img src={url || undefined} alt={alt} width="96" height="96" />;
 }
 
-function Drawn({ image, alt }) {
-  const [url] = useState(() => URL.createObjectURL(new Blob(
-    [Uint8Array.from(atob(image.base64), (c) => c.charCodeAt(0))], { type: image.type })));
-  return <img src={url} alt={alt} width="96" height="96" />;
+const DRAWN = 4;
+
+function Rendering({ collection, text, model }) {
+  const [seed, setSeed] = useState(1);
+  const made = useLoad(`render ${collection} ${model} ${seed} ${text}`, (signal) =>
+    post(collectionPath(collection, `/models/${model}:render`), { text, count: DRAWN, seed },
+      { signal }));
+  return (
+    <section class="renders">
+      <h2>Pictures that the model draws from its text</h2>
+      <ErrorLine error={made.error} retry={made.reload} />
+      <div class="drawn" aria-busy={made.loading}>
+        {!made.data && made.loading && <Loading what="Drawing" />}
+        {made.data?.images.map((image, i) => (
+          <Drawn key={i} image={image} alt={`Drawing ${i + 1} of: ${text}`} />))}
+      </div>
+      <p><button type="button" class="quiet" disabled={made.loading}
+        onClick={() => setSeed(seed + 1)}>Draw {DRAWN} others</button></p>
+    </section>
+  );
 }
 
 /* ---- the page ---- */
@@ -211,7 +224,6 @@ export function Item({ route, collection }) {
     get(itemPath(collection, id, '?vectors=false'), { signal }));
   const models = useLoad(`models ${collection}`, (signal) =>
     getAll(collectionPath(collection, '/models'), 'models', { signal, most: 200 }));
-  const abilities = useAbilities();
   useTitle(item.data?.texts[0] || id);
   if (item.error && !item.data) return <ErrorFace error={item.error} retry={item.reload} />;
   if (!item.data) return <Loading />;
@@ -219,7 +231,7 @@ export function Item({ route, collection }) {
   const keep = Object.fromEntries(['target', 'model', 'with'].map((n) => [n, params.get(n)]));
   const asked = params.get('model') || '';
   const model = models.data?.find((one) => (asked ? one.id === asked : one.active));
-  const can = abilities[model?.method] || [];
+  const can = model?.can || [];
   const { image, texts } = item.data;
   return (
     <div class="wide">

@@ -10,7 +10,7 @@ import { QueryBox } from '../parts/querybox.jsx';
 import { Tile } from '../parts/tile.jsx';
 import { filterText, isComposed, isEmpty, pictureBytes, queryBody, readQuery } from '../query.js';
 import { go, href, takeScroll } from '../router.js';
-import { useAbilities, useLoad, useTitle } from '../use.js';
+import { useLoad, useTitle } from '../use.js';
 
 const PAGE = 30;
 const FIRST = 8; /* tiles whose pictures are asked for at once; others when they come near */
@@ -257,8 +257,8 @@ function Models({ models, query, set }) {
 /* ---- the view ---- */
 
 /* Of a picture and words: the active model if it can, else the newest that can. */
-function composing(models, abilities) {
-  const able = models.filter((model) => abilities[model.method]?.includes('compose'));
+function composing(models) {
+  const able = models.filter((model) => model.can.includes('compose'));
   return able.some((model) => model.active) ? '' : able.at(-1)?.id || '';
 }
 
@@ -272,8 +272,7 @@ export function Search({ route, collection, collections }) {
   const { params } = route;
   const query = useMemo(() => readQuery(params), [params]);
   const models = useModels(collection);
-  const abilities = useAbilities(isComposed(query));
-  const model = query.model || (isComposed(query) ? composing(models, abilities) : '');
+  const model = query.model || (isComposed(query) ? composing(models) : '');
   const methods = Object.fromEntries(models.map((model) => [model.id, model.method]));
   const set = (changes, options) =>
     go(href('search', collection, changed(params, changes)), options);
