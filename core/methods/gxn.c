@@ -322,6 +322,12 @@ static unsigned abilities(const json_t *p)
 	return can;
 }
 
+static const struct ist_unlock unlocks[] = {
+    {IST_CAPTION, "\"captions\": true"},
+    {IST_RENDER, "\"generator\": \"pixels\""},
+    {IST_RECONSTRUCT, "\"generator\": \"feature\""},
+};
+
 const struct ist_method ist_method_gxn = {
     .name = "gxn",
     .title = "Look, imagine and match: two levels in one order, with sentences and pictures",
@@ -345,6 +351,8 @@ const struct ist_method ist_method_gxn = {
     .destroy = ist_network_destroy,
     .embed = embed,
     .abilities = abilities,
+    .unlocks = unlocks,
+    .n_unlocks = IST_COUNT(unlocks),
     .caption = ist_gxn_caption,
     .network = &ist_gxn_kind,
 };
