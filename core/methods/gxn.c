@@ -86,6 +86,9 @@ static const struct ist_param params[] = {
     IST_REAL("beta_w", .5, 0, 100, "Weight of true pictures under wrong texts in it"),
     IST_REAL("beta_s", 2, 0, 100, "Weight of the condition's divergence from N(0, 1)"),
     IST_REAL("gan_lr", 2e-4, 1e-8, 1, "Learning rate of generator and discriminator"),
+    IST_REAL("average", .999, 0, .99999,
+	     "The model keeps a running average of the generator: how much of it stays at a step; "
+	     "0: the last one"),
     {.name = "image_scaling",
      .kind = IST_PARAM_CHOICE,
      .choices = ist_scaling_names,
@@ -205,6 +208,7 @@ static void generator_settings(const json_t *p, struct ist_gxn_settings *s)
 	s->beta_w = ist_param_real(p, "beta_w");
 	s->beta_s = ist_param_real(p, "beta_s");
 	s->gan_lr = ist_param_real(p, "gan_lr");
+	s->average = ist_param_real(p, "average");
 }
 
 void ist_gxn_settings(const json_t *p, const size_t n_in[IST_N_MODALITIES], size_t n_classes,
@@ -260,6 +264,8 @@ struct ist_weights *ist_gxn_theta(const void *settings, bool training)
 	ist_gxn_declare_encoders(theta, s);
 	if (s->captions)
 		ist_gxn_declare_captions(theta, s);
+	if (s->generator != IST_GXN_NONE)
+		ist_gxn_declare_render(theta, s);
 	ist_weights_allocate(theta, training);
 	return theta;
 }
@@ -319,6 +325,10 @@ static unsigned abilities(const json_t *p)
 
 	if (ist_param_bool(p, "captions"))
 		can |= IST_CAPTION;
+	if (!chosen(p, "generator", "none"))
+		can |= IST_RECONSTRUCT;
+	if (chosen(p, "generator", "pixels"))
+		can |= IST_RENDER;
 	return can;
 }
 
@@ -338,7 +348,10 @@ const struct ist_method ist_method_gxn = {
 	      .authors = "Jiuxiang Gu, Jianfei Cai, Shafiq Joty, Li Niu, Gang Wang",
 	      .venue = "CVPR",
 	      .year = 2018},
-    .can = IST_EMBED_IMAGE | IST_EMBED_TEXT | IST_CAPTION,
+    .can = IST_EMBED_IMAGE | IST_EMBED_TEXT | IST_CAPTION | IST_RENDER | IST_RECONSTRUCT,
+    .abilities = abilities,
+    .unlocks = unlocks,
+    .n_unlocks = IST_COUNT(unlocks),
     .trains = true,
     .reads_texts = true,
     .params = params,
@@ -350,9 +363,9 @@ const struct ist_method ist_method_gxn = {
     .save = ist_network_save,
     .destroy = ist_network_destroy,
     .embed = embed,
-    .abilities = abilities,
-    .unlocks = unlocks,
-    .n_unlocks = IST_COUNT(unlocks),
     .caption = ist_gxn_caption,
+    .reconstruct = ist_gxn_reconstruct,
+    .render_side = ist_gxn_render_side,
+    .render = ist_gxn_render,
     .network = &ist_gxn_kind,
 };

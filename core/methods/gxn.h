@@ -42,6 +42,7 @@ struct ist_gxn_settings {
 	size_t z, condition; /* noise; t_c */
 	size_t g, f;	     /* widths of generator and discriminator */
 	double beta_f, beta_w, beta_s, gan_lr;
+	double average; /* how slowly the kept generator follows the live one; 0: at once */
 };
 
 /* ---- encoders (gxn_encoders.c) ---- */
@@ -61,6 +62,9 @@ struct ist_gxn_levels ist_gxn_image(struct ist_norms *norms, struct ist_graph *g
 struct ist_gxn_levels ist_gxn_text(struct ist_graph *graph, struct ist_weights *theta,
 				   const struct ist_gxn_settings *s, ist_node *features,
 				   ist_node *mask);
+/* t_l alone, nothing dropped. */
+ist_node *ist_gxn_text_grounded(struct ist_graph *graph, struct ist_weights *theta,
+				const struct ist_gxn_settings *s, ist_node *features);
 size_t ist_gxn_mask_width(const struct ist_gxn_settings *s, enum ist_modality m);
 /* Columns of the input that training reads of a modality: n_in, or `words` of texts. */
 size_t ist_gxn_width(const struct ist_gxn_settings *s, enum ist_modality m);
@@ -141,22 +145,72 @@ IST_CHECKED enum ist_code ist_gxn_caption(const struct ist_model *model, const f
 					  struct ist_caption *ret, size_t *ret_n,
 					  struct ist_err *err);
 
-/* ---- text -> image (gxn_imagine.c, gxn_render.c) ---- */
+/* ---- text -> image (gxn_generator.c, gxn_imagine.c, gxn_render.c) ---- */
 
-struct ist_gxn_imagine;
-struct ist_gxn_imagine_terms {
-	double L_D, L_G, L_KL;
+/*
+ * Three groups: `theta` keeps render.* (phi, mu, sigma, G) as a running average of the live ones,
+ * which are the group `generator` and have its name for a prefix; `critic` is D. The last two are
+ * the caller's to start and destroy, allocated for training, and needed only to resume.
+ */
+void ist_gxn_declare_render(struct ist_weights *theta, const struct ist_gxn_settings *s);
+struct ist_weights *ist_gxn_generator(const struct ist_gxn_settings *s);
+struct ist_weights *ist_gxn_critic(const struct ist_gxn_settings *s);
+
+/* N(mu, sigma), from which t_c is drawn: (N, condition) of t_l (N, d). */
+struct ist_gxn_condition {
+	ist_node *mu, *log_variance;
+};
+struct ist_gxn_condition ist_gxn_condition(struct ist_graph *graph, struct ist_weights *group,
+					   const char *part, const struct ist_gxn_settings *s,
+					   ist_node *t_l);
+/* G(z, t_c): pictures (N, 3, side, side) in -1 .. 1, or scaled features (N, n_in). */
+ist_node *ist_gxn_generate(struct ist_norms *norms, struct ist_graph *graph,
+			   struct ist_weights *group, const char *part,
+			   const struct ist_gxn_settings *s, ist_node *z, ist_node *t_c);
+/* D in two steps, so that one look serves several texts: what it sees of pictures (N, 3, side,
+ * side) or of features (N, n_in), and the logits (N values) of that being what t_l says. */
+ist_node *ist_gxn_look(struct ist_norms *norms, struct ist_graph *graph, struct ist_weights *critic,
+		       const struct ist_gxn_settings *s, ist_node *x);
+ist_node *ist_gxn_judge(struct ist_norms *norms, struct ist_graph *graph,
+			struct ist_weights *critic, const struct ist_gxn_settings *s,
+			ist_node *seen, ist_node *t_l);
+
+/* What D learns from: features (or pictures) of true pairs, what G makes of their texts, those
+ * texts' levels and another item's. L = L_real + beta_w L_wrong + beta_f L_fake. */
+struct ist_gxn_judges {
+	struct ist_graph *graph;
+	struct ist_norms norms;
+	ist_node *real, *fake, *t_l, *t_wrong;
+	ist_node *L_real, *L_wrong, *L_fake, *L;
+};
+/* What G and the reader of texts learn from: L = L_fool + beta_s L_KL. */
+struct ist_gxn_dreams {
+	struct ist_graph *graph;
+	struct ist_norms norms; /* of the generator alone: D's are not tracked */
+	ist_node *text, *z, *eps, *t_l, *fake;
+	ist_node *L_fool, *L_KL, *L;
 };
 
-void ist_gxn_declare_render(struct ist_weights *theta, const struct ist_gxn_settings *s);
-/* The discriminator's weights, allocated for training; the caller's to start and destroy. */
-struct ist_weights *ist_gxn_critic(const struct ist_gxn_settings *s);
+struct ist_gxn_imagine {
+	struct ist_gxn_settings s;
+	struct ist_weights *theta, *generator, *critic;
+	struct ist_gxn_judges judges;
+	struct ist_gxn_dreams dreams;
+	struct ist_optimiser optimiser_G, optimiser_D;
+	struct ist_weight **kept; /* (generator->n) theta's counterparts */
+};
+struct ist_gxn_imagine_terms {
+	double L_D, L_G, L_KL; /* L_G: of -log D(G(z, t_c), t_l) alone */
+};
+
 IST_CHECKED enum ist_code ist_gxn_imagine_create(const struct ist_gxn_settings *s,
 						 struct ist_weights *theta,
+						 struct ist_weights *generator,
 						 struct ist_weights *critic,
 						 struct ist_gxn_imagine **ret, struct ist_err *err);
 void ist_gxn_imagine_destroy(struct ist_gxn_imagine *imagine);
-/* D's step, then G's, which also steps the encoders (t_l's way through t_c). */
+/* D's step, then G's, which also steps the encoders (t_l's way through t_c). Pictures are read from
+ * the batch as the encoder "pixels" makes them: image_scaling has to be none for them. */
 void ist_gxn_imagine_step(struct ist_gxn_imagine *imagine, const struct ist_gxn_batch *batch,
 			  struct ist_optimiser *encoders, struct ist_gxn_imagine_terms *ret);
 /* struct ist_method's render_side, render and reconstruct. */

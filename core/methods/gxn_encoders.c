@@ -91,7 +91,17 @@ static ist_node *states(struct ist_graph *g, struct ist_weights *theta, const ch
 		       backward);
 }
 
-/* t_h = unit(P_t^h of the sum of both directions' states), t_l = unit(P_t^l of the last state) */
+/* t_l = unit(P_t^l of the last state) */
+static ist_node *grounded(struct ist_graph *g, struct ist_weights *theta, ist_node *words,
+			  ist_node *codes)
+{
+	ist_node *all =
+	    states(g, theta, "text.grounded", "text.grounded.state", words, codes, false);
+
+	return ist_unit(ist_layer_linear(g, theta, "text.l", ist_last_state(all, codes)));
+}
+
+/* t_h = unit(P_t^h of the sum of both directions' states), and t_l */
 static struct ist_gxn_levels read_words(struct ist_graph *g, struct ist_weights *theta,
 					ist_node *codes, ist_node *mask)
 {
@@ -100,14 +110,20 @@ static struct ist_gxn_levels read_words(struct ist_graph *g, struct ist_weights 
 	    states(g, theta, "text.forward", "text.forward.state", words, codes, false);
 	ist_node *back =
 	    states(g, theta, "text.backward", "text.backward.state", words, codes, true);
-	ist_node *grounded =
-	    states(g, theta, "text.grounded", "text.grounded.state", words, codes, false);
 	ist_node *h = ist_concat(ist_sum_over_time(there, codes), ist_sum_over_time(back, codes));
 
 	return (struct ist_gxn_levels){
 	    .h = ist_unit(ist_layer_linear(g, theta, "text.h", masked(h, mask))),
-	    .l = ist_unit(ist_layer_linear(g, theta, "text.l", ist_last_state(grounded, codes))),
+	    .l = grounded(g, theta, words, codes),
 	};
+}
+
+ist_node *ist_gxn_text_grounded(struct ist_graph *g, struct ist_weights *theta,
+				const struct ist_gxn_settings *s, ist_node *features)
+{
+	if (s->gru)
+		return grounded(g, theta, ist_word_vectors(g, theta, features), features);
+	return ist_unit(ist_layer_linear(g, theta, "text.l", features));
 }
 
 struct ist_gxn_levels ist_gxn_text(struct ist_graph *g, struct ist_weights *theta,

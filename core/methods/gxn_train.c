@@ -16,21 +16,24 @@
 
 #define WARM_UP 5 /* all negatives for so much of the epochs, before the hardest alone */
 
-enum { RANK, XE, RL, REWARD, N_TERMS };
-static const char *const term_names[N_TERMS] = {"L_R", "L_xe", "L_rl", "reward"};
+enum { RANK, XE, RL, REWARD, JUDGE, DREAM, KL, N_TERMS };
+static const char *const term_names[N_TERMS] = {"L_R", "L_xe", "L_rl", "reward",
+						"L_D", "L_G",  "L_KL"};
 
 struct training {
 	struct ist_training t; /* first: callbacks get its address */
 	struct ist_gxn_settings s;
-	struct ist_weights *theta;
-	struct ist_vocabulary vocabulary; /* where texts are words */
+	struct ist_weights *theta, *generator, *critic; /* the last two where one imagines */
+	struct ist_vocabulary vocabulary;		/* where texts are words */
 	struct ist_gxn_ranking *ranking;
 	struct ist_gxn_captions *captions;
+	struct ist_gxn_imagine *imagine;
 	struct ist_optimiser encoders;
 	struct ist_gxn_batch batch;
 	ist_real *x[IST_N_MODALITIES]; /* what the batch borrows */
 	int32_t *item;
 	const char **text;
+	const char *terms[N_TERMS]; /* of what is on */
 };
 
 void ist_gxn_rng(const struct ist_gxn_batch *batch, const char *name, struct ist_rng *ret)
@@ -120,14 +123,39 @@ static void write_captions(struct training *t, double *terms)
 	terms[REWARD] = told.reward;
 }
 
+/* Terms of what is on. */
+static bool is_on(const struct ist_gxn_settings *s, int term)
+{
+	return term == RANK || (term < JUDGE ? s->captions : s->generator != IST_GXN_NONE);
+}
+
+static void imagine(struct training *t, double all[N_TERMS])
+{
+	struct ist_gxn_imagine_terms terms;
+
+	ist_gxn_imagine_step(t->imagine, &t->batch, &t->encoders, &terms);
+	all[JUDGE] = terms.L_D;
+	all[DREAM] = terms.L_G;
+	all[KL] = terms.L_KL;
+}
+
 static void step(void *user, size_t epoch, size_t number, double *terms)
 {
 	struct training *t = user;
+	double all[N_TERMS];
+	size_t n = 0;
 
 	load_batch(t, epoch, number);
 	if (t->captions != NULL)
-		write_captions(t, terms);
-	terms[RANK] = rank(t, false);
+		write_captions(t, all);
+	all[RANK] = rank(t, false);
+	if (t->imagine != NULL) {
+		imagine(t, all);
+		all[RANK] = rank(t, true);
+	}
+	for (int i = 0; i < N_TERMS; i++)
+		if (is_on(&t->s, i))
+			terms[n++] = all[i];
 }
 
 /* How the sentences are, by what they are trained for in the end. */
@@ -167,6 +195,10 @@ static enum ist_code check_networks(const struct training *t, struct ist_err *er
 	if (t->s.generator == IST_GXN_PIXELS && pairs->form[IST_IMAGE] != IST_FORM_PIXELS)
 		return ist_fail_at(err, IST_INVALID, "/generator",
 				   "pixels draws what the image encoder \"pixels\" makes");
+	if (t->s.generator == IST_GXN_PIXELS &&
+	    strcmp(ist_param_choice(t->t.params, "image_scaling"), "none") != 0)
+		return ist_fail_at(err, IST_INVALID, "/image_scaling",
+				   "pixels are drawn as they are: none");
 	return IST_OK;
 }
 
@@ -228,10 +260,25 @@ static void create_batch(struct training *t)
 	t->batch.seed = t->t.seed;
 }
 
-/* Curves of what is on. */
-static size_t n_terms(const struct ist_gxn_settings *s)
+static void name_terms(struct training *t)
 {
-	return s->captions ? N_TERMS : XE;
+	struct ist_loop *loop = &t->t.loop;
+
+	loop->terms = t->terms;
+	for (int i = 0; i < N_TERMS; i++)
+		if (is_on(&t->s, i))
+			t->terms[loop->n_terms++] = term_names[i];
+}
+
+static enum ist_code create_imagine(struct training *t, struct ist_err *err)
+{
+	if (t->s.generator == IST_GXN_NONE)
+		return IST_OK;
+	t->generator = ist_gxn_generator(&t->s);
+	t->critic = ist_gxn_critic(&t->s);
+	ist_weights_init(t->generator, t->t.seed);
+	ist_weights_init(t->critic, t->t.seed);
+	return ist_gxn_imagine_create(&t->s, t->theta, t->generator, t->critic, &t->imagine, err);
 }
 
 static enum ist_code prepare(struct training *t, struct ist_err *err)
@@ -246,7 +293,7 @@ static enum ist_code prepare(struct training *t, struct ist_err *err)
 	ist_training_start(&t->t, &ist_sampler_plain, t->s.batch);
 	equalise(t);
 	create_batch(t);
-	t->t.loop.n_terms = n_terms(&t->s);
+	name_terms(t);
 	t->encoders = ist_gxn_encoders_optimiser(&t->s);
 	t->theta = ist_gxn_theta(&t->s, true);
 	ist_weights_init(t->theta, t->t.seed);
@@ -254,7 +301,7 @@ static enum ist_code prepare(struct training *t, struct ist_err *err)
 	if (code == IST_OK && t->s.captions)
 		code = ist_gxn_captions_create(&t->s, t->theta, t->t.pairs, t->t.rows, t->t.n_rows,
 					       &t->captions, err);
-	return code;
+	return code == IST_OK ? create_imagine(t, err) : code;
 }
 
 static void started(struct ist_training *training)
@@ -271,7 +318,10 @@ static void finish(struct training *t)
 {
 	ist_gxn_ranking_destroy(t->ranking);
 	ist_gxn_captions_destroy(t->captions);
+	ist_gxn_imagine_destroy(t->imagine);
 	ist_weights_destroy(t->theta);
+	ist_weights_destroy(t->generator);
+	ist_weights_destroy(t->critic);
 	ist_optimiser_finish(&t->encoders);
 	ist_vocabulary_finish(&t->vocabulary);
 	free(t->x[IST_IMAGE]);
@@ -285,20 +335,19 @@ enum ist_code ist_gxn_train(const struct ist_pairs *pairs, json_t *params, uint6
 			    const struct ist_train_hooks *hooks, struct ist_model **ret,
 			    struct ist_err *err)
 {
-	struct training t = {.t = {.method = &ist_method_gxn,
-				   .pairs = pairs,
-				   .params = params,
-				   .seed = seed,
-				   .started = started,
-				   .loop = {.terms = term_names,
-					    .n_terms = N_TERMS,
-					    .start_epoch = start_epoch,
-					    .end_epoch = end_epoch,
-					    .step = step}}};
+	struct training t = {
+	    .t = {.method = &ist_method_gxn,
+		  .pairs = pairs,
+		  .params = params,
+		  .seed = seed,
+		  .started = started,
+		  .loop = {.start_epoch = start_epoch, .end_epoch = end_epoch, .step = step}}};
 	enum ist_code code = prepare(&t, err);
 
 	if (code == IST_OK)
-		code = ist_training_run(&t.t, &t.theta, 1, hooks, ret, err);
+		code =
+		    ist_training_run(&t.t, (struct ist_weights *[]){t.theta, t.generator, t.critic},
+				     t.imagine != NULL ? 3 : 1, hooks, ret, err);
 	finish(&t);
 	return code;
 }
