@@ -56,8 +56,9 @@ static const struct ist_param params[] = {
 		     "Share of the numbers under the last maps that a step leaves out; .5, of "
 		     "pixels 0"),
     IST_INT_BY_DATA("epochs", 1, 100000,
-		    "Passes over the training pairs; by default 50 (cosine: 20), of pixels as many "
-		    "as make 1,500 steps; with a generator at least 5,000 steps"),
+		    "Passes over the training pairs; by default 50 (cosine: 20), and 300 to 6,000 "
+		    "(120 to 2,500) steps; of pixels as many as make 1,500; with captions or a "
+		    "generator at least 5,000"),
     IST_INT("batch", 64, 2, 4096,
 	    "Pairs of a step; the last incomplete batch of an epoch is dropped"),
     IST_REAL_BY_DATA("lr", 1e-8, 1, "Learning rate of the encoders' AdamW; 1e-3, of pixels 2e-3"),
@@ -128,22 +129,27 @@ static const struct {
 	double margin, dropout, lr, weight_decay;
 } usual[] = {{.2, .5, 1e-3, .1}, {.05, 0, 2e-3, 0}};
 
-#define EPOCHS_ORDER 50
-#define EPOCHS_COSINE 20
+/* Epochs where features are maps of a pretrained encoder, by similarity; but so many steps at
+ * least, for pairs that are few, and at most, for those that are many. */
+static const struct {
+	double epochs, least, most;
+} schedule[] = {[IST_COSINE] = {20, 120, 2500}, [IST_ORDER] = {50, 300, 6000}};
+
 #define STEPS_RAW 1500	      /* networks that learn to see or to read */
-#define STEPS_GENERATORS 5000 /* captions and pictures come after a plateau */
+#define STEPS_GENERATORS 5000 /* sentences and pictures come after a plateau */
 #define SCST_SHARE 7
 
 static void decide_epochs(json_t *p, const struct ist_gxn_data *data, bool raw)
 {
+	int score = chosen(p, "similarity", "order") ? IST_ORDER : IST_COSINE;
 	double batch = fmin((double)ist_param_int(p, "batch"), (double)data->n_rows);
-	double steps = fmax(floor((double)data->n_rows / fmax(batch, 1)), 1), epochs;
-	bool generators_on = ist_param_bool(p, "captions") || !chosen(p, "generator", "none");
+	double steps = fmax(floor((double)data->n_rows / fmax(batch, 1)), 1);
+	double epochs = fmin(schedule[score].epochs, ceil(schedule[score].most / steps));
 
-	epochs = chosen(p, "similarity", "order") ? EPOCHS_ORDER : EPOCHS_COSINE;
+	epochs = fmax(epochs, ceil(schedule[score].least / steps));
 	if (raw)
 		epochs = ceil(STEPS_RAW / steps);
-	if (generators_on)
+	if (ist_param_bool(p, "captions") || !chosen(p, "generator", "none"))
 		epochs = fmax(epochs, ceil(STEPS_GENERATORS / steps));
 	decide(p, "epochs", json_integer((json_int_t)epochs));
 	decide(p, "scst_epochs",

@@ -3,10 +3,12 @@
 
 #include <omp.h>
 
+#include "core/base/memory.h"
 #include "core/methods/acmr.h"
 #include "core/methods/cmgan.h"
 #include "core/methods/corrae.h"
 #include "core/methods/dmim.h"
+#include "core/methods/gxn.h"
 #include "core/methods/mnsgan.h"
 #include "tests/unit/allocations.h"
 
@@ -192,5 +194,73 @@ static void test_dmim(void **state)
 	    .vocabulary = 10});
 }
 
+/* A step of the ranking loss, with its dropout. */
+struct ranking {
+	struct ist_gxn_ranking *part;
+	struct ist_optimiser encoders;
+	struct ist_gxn_batch batch;
+};
+
+static void step_gxn(void *network)
+{
+	struct ranking *r = network;
+
+	r->batch.step++;
+	ist_gxn_ranking_step(r->part, &r->batch, r->batch.step % 2 == 0, false, &r->encoders);
+}
+
+static void check_gxn(struct ist_gxn_settings s)
+{
+	static int32_t item[64];
+	struct ranking r = {.encoders = ist_gxn_encoders_optimiser(&s)};
+	struct ist_weights *theta = ist_gxn_theta(&s, true);
+	struct ist_err err;
+
+	ist_weights_init(theta, 1);
+	assert_ist_ok(ist_gxn_ranking_create(&s, theta, &r.part, &err));
+	for (size_t i = 0; i < s.batch; i++)
+		item[i] = (int32_t)i;
+	r.batch.item = item;
+	for (int m = 0; m < IST_N_MODALITIES; m++) {
+		ist_real *x = ist_alloc(r.part->x[m]->size, sizeof(*x));
+
+		for (size_t i = 0; i < r.part->x[m]->size; i++)
+			x[i] = (ist_real)(1 + i % 7);
+		r.batch.x[m] = x;
+	}
+	check(&(struct stepper){&r, step_gxn});
+	free((void *)r.batch.x[IST_IMAGE]);
+	free((void *)r.batch.x[IST_TEXT]);
+	ist_gxn_ranking_destroy(r.part);
+	ist_weights_destroy(theta);
+	ist_optimiser_finish(&r.encoders);
+}
+
+static void test_gxn(void **state)
+{
+	struct ist_gxn_settings s = {.n_in = {1000, 300},
+				     .d = 64,
+				     .batch = 32,
+				     .score = IST_ORDER,
+				     .hardest = true,
+				     .lambda = .5,
+				     .margin = .2,
+				     .dropout = .5,
+				     .lr = 1e-3};
+
+	if (!ALLOCATIONS_COUNT)
+		skip();
+	check_gxn(s);
+	s.n_in[IST_IMAGE] = 3 * IST_PIXELS_SIDE * IST_PIXELS_SIDE;
+	s.side = IST_PIXELS_SIDE;
+	s.cnn = s.gru = true;
+	s.channels = 4;
+	s.words = s.n_in[IST_TEXT] = 6;
+	s.vocabulary = 10;
+	s.hidden = 8;
+	s.word_width = 12;
+	check_gxn(s);
+}
+
 TEST_MAIN(cmocka_unit_test(test_acmr), cmocka_unit_test(test_mnsgan), cmocka_unit_test(test_cmgan),
-	  cmocka_unit_test(test_corrae), cmocka_unit_test(test_dmim))
+	  cmocka_unit_test(test_corrae), cmocka_unit_test(test_dmim), cmocka_unit_test(test_gxn))

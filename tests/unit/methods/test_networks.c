@@ -36,6 +36,13 @@ static const struct method_case {
     {"corrae", "{\"epochs\": 300}", "{\"epochs\": 9, \"batch\": 32}", .7, 27},
     {"corrae", "{\"epochs\": 300, \"form\": \"full\", \"hidden\": 32}",
      "{\"epochs\": 9, \"batch\": 32, \"form\": \"cross\", \"hidden\": 8}", .7, 27},
+    {"gxn", "{\"code\": 32}", "{\"epochs\": 9, \"batch\": 32, \"code\": 16}", .7, 27},
+    {"gxn", "{\"code\": 32, \"violation\": \"image_over_text\", \"negatives\": \"hardest\"}",
+     "{\"epochs\": 9, \"batch\": 32, \"code\": 16, \"violation\": \"image_over_text\", "
+     "\"negatives\": \"hardest\"}",
+     .55, 27},
+    {"gxn", "{\"code\": 32, \"similarity\": \"cosine\"}",
+     "{\"epochs\": 9, \"batch\": 32, \"code\": 16, \"similarity\": \"cosine\"}", .7, 27},
 };
 
 static void test_learns(void **state)

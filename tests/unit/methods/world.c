@@ -11,6 +11,7 @@
 
 #include "core/base/memory.h"
 #include "core/base/rng.h"
+#include "core/methods/similarity.h"
 
 void world_init(struct world *w)
 {
@@ -24,6 +25,7 @@ void world_init(struct world *w)
 	for (size_t i = 0; i < WORLD_PAIRS; i++) {
 		w->label[i] = (int32_t)(i % WORLD_CLASSES);
 		w->part[i] = i < WORLD_PAIRS * 4 / 5 ? IST_TRAIN : IST_TEST;
+		w->item[i] = (int64_t)i;
 	}
 	for (int m = 0; m < IST_N_MODALITIES; m++) {
 		w->pairs.dim[m] = dim[m];
@@ -38,6 +40,7 @@ void world_init(struct world *w)
 	w->label[3] = -1;
 	w->pairs.label = w->label;
 	w->pairs.part = w->part;
+	w->pairs.item = w->item;
 }
 
 void world_finish(struct world *w)
@@ -88,6 +91,18 @@ double world_distance(const float *a, const float *b, size_t dim)
 	return sqrt(sum);
 }
 
+/* How far a text is from an image. */
+static double apart(const struct ist_model *model, const float *v, const float *t)
+{
+	size_t dim = model->dim[IST_IMAGE];
+	float s;
+
+	if (model->similarity != IST_ORDER)
+		return world_distance(v, t, dim);
+	ist_similarities(IST_ORDER, IST_IMAGE_TO_TEXT, v, 1, t, 1, dim, &s);
+	return -(double)s;
+}
+
 double world_precision(const struct ist_model *model, const struct world *w)
 {
 	ist_autofree float *v = world_embed(model, w, IST_IMAGE),
@@ -98,8 +113,8 @@ double world_precision(const struct ist_model *model, const struct world *w)
 		size_t best = WORLD_PAIRS * 4 / 5;
 
 		for (size_t j = best; j < WORLD_PAIRS; j++)
-			if (world_distance(v + i * dim, t + j * dim, dim) <
-			    world_distance(v + i * dim, t + best * dim, dim))
+			if (apart(model, v + i * dim, t + j * dim) <
+			    apart(model, v + i * dim, t + best * dim))
 				best = j;
 		right += w->label[best] == w->label[i];
 	}

@@ -18,6 +18,7 @@ struct world {
 	float *x[IST_N_MODALITIES];
 	int32_t label[WORLD_PAIRS];
 	uint8_t part[WORLD_PAIRS];
+	int64_t item[WORLD_PAIRS];
 };
 
 void world_init(struct world *w);
@@ -30,7 +31,8 @@ struct ist_model *world_train(const struct world *w, const char *method, const c
 /* Embeddings of all pairs, (WORLD_PAIRS, dim[m]); freed by the caller. */
 float *world_embed(const struct ist_model *model, const struct world *w, enum ist_modality m);
 double world_distance(const float *a, const float *b, size_t dim);
-/* The share of held-out images whose nearest held-out text is of their class. */
+/* The share of held-out images whose nearest held-out text is of their class; by order, or by
+ * distance for all the others. */
 double world_precision(const struct ist_model *model, const struct world *w);
 void world_assert_same(const struct ist_model *a, const struct ist_model *b, const struct world *w);
 
