@@ -21,18 +21,18 @@
 
 #define LAYERS 4
 #define BATCH 64
-#define EPOCHS 24
+#define EPOCHS 20
 #define HIDDEN 128
 #define N_SHAPES 3
 #define N_COLOURS 8
 
-static const size_t channels[LAYERS + 1] = {3, 16, 32, 64, 64};
+static const size_t channels[LAYERS + 1] = {3, 16, 32, 64, 128};
 
 /* One graph: for learning, or for looking. */
 struct sight {
 	struct ist_graph *graph;
 	struct ist_norms norms;
-	ist_node *x, *shape, *colour, *shape_id, *colour_id, *loss;
+	ist_node *x, *places, *shape, *colour, *shape_id, *colour_id, *loss;
 };
 
 struct judge {
@@ -41,9 +41,8 @@ struct judge {
 	struct sight learning, looking;
 };
 
-static void declare(struct ist_weights *theta, size_t side)
+static void declare(struct ist_weights *theta)
 {
-	size_t last = side >> (LAYERS - 1);
 	char name[16];
 
 	for (size_t i = 0; i < LAYERS; i++) {
@@ -52,9 +51,19 @@ static void declare(struct ist_weights *theta, size_t side)
 		snprintf(name, sizeof(name), "norm%zu", i);
 		ist_layer_add_batch_norm(theta, name, channels[i + 1]);
 	}
-	ist_weights_add_linear(theta, "hidden", channels[LAYERS] * last * last, HIDDEN);
+	ist_weights_add_linear(theta, "hidden", channels[LAYERS], HIDDEN);
 	ist_weights_add_linear(theta, "shape", HIDDEN, N_SHAPES);
 	ist_weights_add_linear(theta, "colour", HIDDEN, N_COLOURS);
+}
+
+/* (N, C, H, W) -> (N, C): what is seen anywhere. `places` are all 1 / (H W). */
+static ist_node *mean_over_places(struct sight *s, ist_node *map)
+{
+	size_t n = map->dim[2] * map->dim[3], rows = BATCH * map->dim[1];
+
+	s->places = ist_input(s->graph, "places", n, 1);
+	return ist_reshape(ist_matmul(ist_reshape(map, 2, (size_t[]){rows, n}), s->places), 2,
+			   (size_t[]){BATCH, map->dim[1]});
 }
 
 static void build(struct sight *s, struct ist_weights *theta, size_t side, bool training)
@@ -73,8 +82,7 @@ static void build(struct sight *s, struct ist_weights *theta, size_t side, bool 
 		snprintf(name, sizeof(name), "norm%zu", i);
 		map = ist_relu(ist_layer_batch_norm(&s->norms, g, theta, name, map));
 	}
-	hidden = ist_reshape(map, 2, (size_t[]){BATCH, map == NULL ? 0 : map->size / BATCH});
-	hidden = ist_relu(ist_layer_linear(g, theta, "hidden", hidden));
+	hidden = ist_relu(ist_layer_linear(g, theta, "hidden", mean_over_places(s, map)));
 	s->shape = ist_layer_linear(g, theta, "shape", hidden);
 	s->colour = ist_layer_linear(g, theta, "colour", hidden);
 	s->shape_id = ist_ids(g, "shape", BATCH);
@@ -82,6 +90,8 @@ static void build(struct sight *s, struct ist_weights *theta, size_t side, bool 
 	s->loss = ist_add(ist_cross_entropy(s->shape, s->shape_id),
 			  ist_cross_entropy(s->colour, s->colour_id));
 	runs_check(ist_graph_compile(g, training, &err), &err);
+	for (size_t i = 0; i < s->places->size; i++)
+		s->places->value[i] = (ist_real)1 / (ist_real)s->places->size;
 }
 
 static void feed(struct sight *s, const float *x, size_t row)
@@ -96,8 +106,7 @@ static void feed(struct sight *s, const float *x, size_t row)
 struct change {
 	size_t right, down; /* pixels, around the edges */
 	bool mirror, mixed;
-	size_t channel[3];
-	bool negative[3];
+	uint32_t channel[3];
 };
 
 static struct change draw_change(struct ist_rng *rng, size_t side)
@@ -108,10 +117,8 @@ static struct change draw_change(struct ist_rng *rng, size_t side)
 			   .mixed = ist_rng_below(rng, 2) == 1,
 			   .channel = {0, 1, 2}};
 
-	for (size_t k = 0; k < 3 && c.mixed; k++) {
-		c.channel[k] = ist_rng_below(rng, 3);
-		c.negative[k] = ist_rng_below(rng, 2) == 1;
-	}
+	if (c.mixed)
+		ist_rng_permute(rng, c.channel, 3);
 	return c;
 }
 
@@ -127,7 +134,7 @@ static void feed_changed(struct sight *s, const float *x, size_t side, const str
 			size_t left = c->mirror ? side - 1 - i % side : i % side;
 			size_t at = (i / side + c->down) % side * side + (left + c->right) % side;
 
-			to[k * side * side + i] = c->negative[k] ? 1 - from[at] : from[at];
+			to[k * side * side + i] = from[at];
 		}
 	}
 }
@@ -156,18 +163,30 @@ static void learn(struct judge *j, const struct pair_file *f, uint32_t *items, s
 	}
 }
 
+/* What is judged are whole pictures, so the statistics must be theirs, not the changed ones'. */
+static void settle(struct judge *j, const struct pair_file *f, const uint32_t *items, size_t n)
+{
+	for (size_t at = 0; at + BATCH <= n; at += BATCH) {
+		for (size_t i = 0; i < BATCH; i++)
+			feed(&j->learning,
+			     f->x[IST_IMAGE] + (size_t)items[at + i] * f->pairs.dim[IST_IMAGE], i);
+		ist_graph_forward(j->learning.graph);
+		ist_norms_track(&j->learning.norms);
+	}
+}
+
 struct judge *judge_train(const struct pair_file *file, uint64_t seed)
 {
 	struct judge *j = ist_alloc(1, sizeof(*j));
 	struct ist_optimiser adam = {
-	    .rule = &ist_optimiser_adam, .lr = 1e-3, .beta1 = .9, .beta2 = .999, .eps = 1e-8};
+	    .rule = &ist_optimiser_adam, .lr = 2e-3, .beta1 = .9, .beta2 = .999, .eps = 1e-8};
 	ist_autofree uint32_t *items = NULL;
 	struct ist_rng rng;
 	size_t n;
 
 	j->side = ist_pixels_side(file->pairs.dim[IST_IMAGE]);
 	j->theta = ist_weights_create("judge");
-	declare(j->theta, j->side);
+	declare(j->theta);
 	ist_weights_allocate(j->theta, true);
 	ist_weights_init(j->theta, seed);
 	build(&j->learning, j->theta, j->side, true);
@@ -179,6 +198,7 @@ struct judge *judge_train(const struct pair_file *file, uint64_t seed)
 			adam.lr /= 10;
 		learn(j, file, items, n, &rng, &adam);
 	}
+	settle(j, file, items, n);
 	ist_optimiser_finish(&adam);
 	return j;
 }
