@@ -105,6 +105,7 @@ static const struct ist_param params[] = {
 };
 
 static const struct ist_tuning tune[] = {
+    {"similarity", {1}, 1},
     {"margin", {.1, .3}, 2},
     {"dropout", {.2, .7}, 2},
     {"lambda", {.25, .75}, 2},

@@ -100,7 +100,7 @@ struct ist_train_hooks {
 	const char *checkpoint_dir; /* resumed from if it holds one, bit for bit */
 };
 
-/* A parameter worth tuning, and the values to try beside its default. */
+/* A parameter worth tuning, and the values to try beside its default; of a choice its number. */
 struct ist_tuning {
 	const char *param;
 	double value[4];

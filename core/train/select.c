@@ -329,12 +329,17 @@ static enum ist_code try_defaults(struct search *s, struct ist_candidate *c, str
 
 /* ---- tuning ---- */
 
-static json_t *number_json(const struct ist_method *method, const char *name, double value)
+static json_t *value_json(const struct ist_method *method, const char *name, double value)
 {
 	for (size_t i = 0; i < method->n_params; i++) {
-		if (strcmp(method->params[i].name, name) == 0 &&
-		    method->params[i].kind == IST_PARAM_INT)
+		const struct ist_param *param = &method->params[i];
+
+		if (strcmp(param->name, name) != 0)
+			continue;
+		if (param->kind == IST_PARAM_INT)
 			return json_integer((json_int_t)value);
+		if (param->kind == IST_PARAM_CHOICE)
+			return json_string(param->choices[(size_t)value]);
 	}
 	return json_real(value);
 }
@@ -351,7 +356,7 @@ static enum ist_code try_value(struct search *s, struct ist_candidate *c,
 	enum ist_code code;
 
 	json_object_set_new(params, tuning->param,
-			    number_json(c->method, tuning->param, tuning->value[i]));
+			    value_json(c->method, tuning->param, tuning->value[i]));
 	code = cross_validate(s, c->method, params, seconds_left(s), &d, &verdict, &estimate, err);
 	c->n_tried++;
 	*ret_out_of_time = code == IST_CANCELLED && d.met;
