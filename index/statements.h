@@ -125,6 +125,14 @@
 	X(TRIPLES_AFTER,                                                                           \
 	  "SELECT n, reference, target, vector FROM triples WHERE collection = ?1 AND n > ?2"      \
 	  " ORDER BY n LIMIT ?3")                                                                  \
+	X(TRIPLES_LIST,                                                                            \
+	  "SELECT n, reference, target, text FROM triples WHERE collection = ?1 AND n > ?2"        \
+	  " ORDER BY n LIMIT ?3")                                                                  \
+	X(TRIPLES_OF_ITEM,                                                                         \
+	  "SELECT n, reference, target, text FROM triples"                                         \
+	  " WHERE collection = ?1 AND n > ?2 AND reference = ?4"                                   \
+	  " UNION SELECT n, reference, target, text FROM triples"                                  \
+	  " WHERE collection = ?1 AND n > ?2 AND target = ?4 ORDER BY n LIMIT ?3")                 \
 	X(TRIPLES_REMOVE,                                                                          \
 	  "DELETE FROM triples WHERE collection = ?1 AND (reference = ?2 OR target = ?2)")         \
 	/* Models, their generations and activations. */                                           \

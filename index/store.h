@@ -185,6 +185,7 @@ IST_CHECKED enum ist_code ist_media_open(struct ist_store *store, const char *sh
 
 /* ---- triples (composed retrieval) ---- */
 struct ist_triple {
+	int64_t n; /* where it is listed: later ones have greater numbers */
 	const char *reference, *text, *target;
 	const float *text_vector; /* (dim of the text encoder) */
 	struct ist_err err;	  /* result: NOT_FOUND names the end that is missing */
@@ -192,6 +193,12 @@ struct ist_triple {
 };
 IST_CHECKED enum ist_code ist_triples_write(struct ist_collection *c, struct ist_triple *triples,
 					    size_t n, struct ist_err *err);
+/* Up to `limit` with numbers above `after`, in the order of their coming; with `item`, those that
+ * it is an end of. Strings live in the arena, and text_vector is NULL. */
+IST_CHECKED enum ist_code ist_triples_list(struct ist_collection *c, const char *item,
+					   int64_t after, size_t limit, struct ist_arena *arena,
+					   struct ist_triple **ret, size_t *ret_n,
+					   struct ist_err *err);
 
 /* ---- search ---- */
 /* What one query reads: a generation and a watermark, held until ist_reader_finish. */

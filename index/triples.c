@@ -70,3 +70,33 @@ enum ist_code ist_triples_write(struct ist_collection *c, struct ist_triple *tri
 
 	return ist_store_write(c->store, run_triples, NULL, &op, n, err);
 }
+
+enum ist_code ist_triples_list(struct ist_collection *c, const char *item, int64_t after,
+			       size_t limit, struct ist_arena *arena, struct ist_triple **ret,
+			       size_t *ret_n, struct ist_err *err)
+{
+	ist_auto(ist_db_give) struct ist_db_lease lease = {0};
+	ist_auto(ist_db_reset) sqlite3_stmt *st = NULL;
+	struct ist_triple *list = ist_arena_alloc(arena, limit, sizeof(*list));
+	size_t n = 0;
+	bool more = true;
+	enum ist_code code = ist_collection_take(c, &lease, err);
+
+	if (code == IST_OK && item != NULL)
+		code = ist_db_bind(lease.db, IST_SQL_TRIPLES_OF_ITEM, &st, err, "iiit", c->id,
+				   after, (int64_t)limit, item);
+	else if (code == IST_OK)
+		code = ist_db_bind(lease.db, IST_SQL_TRIPLES_LIST, &st, err, "iii", c->id, after,
+				   (int64_t)limit);
+	while (code == IST_OK && n < limit &&
+	       (code = ist_db_step(lease.db, st, &more, err)) == IST_OK && more)
+		list[n++] = (struct ist_triple){
+		    .n = sqlite3_column_int64(st, 0),
+		    .reference = ist_arena_strdup(arena, ist_db_text(st, 1)),
+		    .target = ist_arena_strdup(arena, ist_db_text(st, 2)),
+		    .text = ist_arena_strdup(arena, ist_db_text(st, 3)),
+		};
+	*ret = list;
+	*ret_n = n;
+	return code;
+}

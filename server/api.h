@@ -70,5 +70,6 @@ IST_HANDLER(ist_api_render_model);
 IST_HANDLER(ist_api_reconstruct_model);
 /* api_triples.c */
 IST_HANDLER(ist_api_import_triples);
+IST_HANDLER(ist_api_list_triples);
 
 #endif

@@ -1,12 +1,13 @@
 /*
- * Triples for composed retrieval, as a stream of lines: reference, text, target. Lines are taken
- * in batches: parsed, their texts encoded together, written in one transaction. Result lines come
- * in input order after the body has ended. A line that cannot be taken is one failed line; what
- * stops the whole stream becomes its last line.
+ * Triples for composed retrieval, listed, and taken as a stream of lines: reference, text, target.
+ * Lines are taken in batches: parsed, their texts encoded together, written in one transaction.
+ * Result lines come in input order after the body has ended. A line that cannot be taken is one
+ * failed line; what stops the whole stream becomes its last line.
  */
 #include "server/api.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
 #include "core/base/memory.h"
@@ -19,6 +20,8 @@
 
 #define BATCH 256
 #define TEXT_MAX 65536
+#define PAGE_DEFAULT 100
+#define PAGE_MAX 1000
 
 struct line {
 	uint64_t number;
@@ -279,4 +282,48 @@ enum ist_code ist_api_import_triples(struct ist_request *rq, struct ist_reply *r
 	ist_arena_finish(&im->arena);
 	free(im);
 	return code;
+}
+
+/* ---- lists ---- */
+
+static void put_list(struct ist_buf *out, const struct ist_triple *list, size_t n, size_t limit)
+{
+	ist_buf_puts(out, "{\"triples\":[");
+	for (size_t i = 0; i < IST_MIN(n, limit); i++) {
+		ist_buf_puts(out, i > 0 ? ",{\"reference\":" : "{\"reference\":");
+		ist_json_put_string(out, list[i].reference, strlen(list[i].reference));
+		ist_buf_puts(out, ",\"text\":");
+		ist_json_put_string(out, list[i].text, strlen(list[i].text));
+		ist_buf_puts(out, ",\"target\":");
+		ist_json_put_string(out, list[i].target, strlen(list[i].target));
+		ist_buf_putc(out, '}');
+	}
+	if (n > limit)
+		ist_buf_printf(out, "],\"next\":\"%" PRId64 "\"}\n", list[limit - 1].n);
+	else
+		ist_buf_puts(out, "],\"next\":null}\n");
+}
+
+enum ist_code ist_api_list_triples(struct ist_request *rq, struct ist_reply *re,
+				   struct ist_err *err)
+{
+	const char *item = ist_request_query(rq, "item");
+	struct ist_collection *c;
+	struct ist_triple *list;
+	long limit, after;
+	size_t n;
+	enum ist_code code;
+
+	if (ist_request_query_int(rq, "limit", PAGE_DEFAULT, 1, PAGE_MAX, &limit, err) != IST_OK ||
+	    ist_request_query_int(rq, "cursor", 0, 0, LONG_MAX, &after, err) != IST_OK ||
+	    ist_store_collection_get(rq->daemon->store, rq->segment[0], &c, err) != IST_OK)
+		return err->code;
+	code = ist_triples_list(c, item, after, (size_t)limit + 1, rq->arena, &list, &n, err);
+	ist_collection_unref(c);
+	if (code != IST_OK)
+		return code;
+	put_list(&re->body, list, n, (size_t)limit);
+	re->status = 200;
+	re->content_type = "application/json";
+	return IST_OK;
 }

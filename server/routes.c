@@ -14,6 +14,7 @@ static const char *const list_items[] = {"limit", "cursor", "filter", "vectors",
 static const char *const list_jobs[] = {"limit", "cursor", "state", "collection", NULL};
 static const char *const get_item[] = {"vectors", NULL};
 static const char *const get_image[] = {"size", NULL};
+static const char *const list_triples[] = {"limit", "cursor", "item", NULL};
 static const char *const import[] = {"results", NULL};
 static const char *const export[] = {"images", "filter", NULL};
 
@@ -54,6 +55,7 @@ const struct ist_route ist_routes[] = {
     {"GET", C "/items:export", "exportItems", .query = export, .handle = ist_api_export_items},
     {"POST", C "/items:delete", "deleteItems", IST_BODY_JSON, 8 * MIB,
      .handle = ist_api_delete_items},
+    {"GET", C "/triples", "listTriples", .query = list_triples, .handle = ist_api_list_triples},
     {"POST", C "/triples:import", "importTriples", IST_BODY_STREAM, .query = import,
      .handle = ist_api_import_triples},
 

@@ -75,6 +75,15 @@ export class Daemon {
     return text && JSON.parse(text);
   }
 
+  /* NDJSON to an import; all of it must have been taken. */
+  async lines(at, rows) {
+    const reply = await fetch(this.url + at, { method: 'POST',
+      headers: { 'Content-Type': 'application/x-ndjson' },
+      body: rows.map((row) => `${JSON.stringify(row)}\n`).join('') });
+    const text = await reply.text();
+    if (!/"failed":0/.test(text)) throw new Error(`${at}: ${text}`);
+  }
+
   async job(id, seconds = 60) {
     return until(`job ${id} is over`, seconds, async () => {
       const job = await this.ask('GET', `/v1/jobs/${id}`);
@@ -90,10 +99,11 @@ export class Daemon {
   }
 }
 
-/* Tux Paint's stamps under the encoders that need no file, as the demo has them. */
-export async function loadStamps(daemon, name = 'stamps') {
+/* Tux Paint's stamps, or a part of them, under the encoders that need no file. */
+export async function loadStamps(daemon, name = 'stamps', folder = STAMPS) {
   await daemon.ask('PUT', `/v1/collections/${name}`,
     { image_encoder: 'descriptor', text_encoder: 'ngrams' });
-  await daemon.client('import', STAMPS, '--collection', name, '--label-levels', '2',
+  await daemon.client('import', folder, '--collection', name, '--label-levels',
+    folder === STAMPS ? '2' : '1',
     '--exclude', 'symbols/*', '--exclude', '*_mirror.*', '--exclude', '*_flip.*');
 }

@@ -15,7 +15,8 @@ export const ARTEFACTS = path.resolve(process.env.ISTHMUS_ARTEFACTS
 const TIMEOUT_MS = 30000; /* machines may be busy */
 
 const tests = [];
-export const test = (name, run) => tests.push({ name, run });
+/* `own`: it needs none of the daemon that the others share, and may run before that is ready. */
+export const test = (name, run, { own = false } = {}) => tests.push({ name, run, own });
 
 export function assert(condition, text) {
   if (!condition) throw new Error(text);
@@ -60,29 +61,38 @@ export async function openPage(browser, daemon, { width = 1280, height = 800, da
   return page;
 }
 
-export async function checkAccess(page, name) {
+const ALL = { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',
+  'best-practice'] };
+const ONLY = { all: { runOnly: ALL }, contrast: { runOnly: ['color-contrast'] },
+  form: { runOnly: ALL, rules: { 'color-contrast': { enabled: false } } } };
+
+/* `only`: 'contrast', where nothing but colours is new to it; 'form', where all but these is. */
+export async function checkAccess(page, name, only = 'all') {
   const there = await page.evaluate(() => Boolean(globalThis.axe));
   /* Not by a script tag: the policy holds. */
   if (!there) await page.evaluate(await fs.readFile(axe, 'utf8'));
-  const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: { type: 'tag',
-    values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] } }));
+  const found = await page.evaluate((options) => globalThis.axe.run(document, { ...options,
+    resultTypes: ['violations'], preload: false }), ONLY[only]);
   const broken = found.violations.map((rule) => `${rule.id}: ${rule.help}\n    ${rule.nodes
     .slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.failureSummary
       ?.split('\n')[1] || ''}`).join('\n    ')}`);
   assert(broken.length === 0, `${name}:\n  ${broken.join('\n  ')}`);
 }
 
-export async function shoot(page, name, options = {}) {
+export async function keep(name, picture) {
   await fs.mkdir(ARTEFACTS, { recursive: true });
-  await page.screenshot({ path: path.join(ARTEFACTS, `${name}.png`), ...options });
+  await fs.writeFile(path.join(ARTEFACTS, `${name}.png`), picture);
 }
 
-/* Runs the tests whose name matches; `context` is handed to each. */
-export async function runAll(context, pattern) {
+export const shoot = async (page, name) => keep(name, await page.screenshot());
+
+/* Runs the tests that have a daemon of their own, or the others, as far as their name matches;
+ * `context` is handed to each. */
+export async function runAll(context, pattern, isOwn) {
   let passed = 0;
   let failed = 0;
-  for (const { name, run } of tests) {
-    if (pattern && !pattern.test(name)) continue;
+  for (const { name, run, own } of tests) {
+    if (own !== isOwn || (pattern && !pattern.test(name))) continue;
     const pages = [];
     const began = Date.now();
     const page = async (options = {}) => {

@@ -103,6 +103,46 @@ test('files are dropped anywhere on the page', async ({ page }) => {
   await tab.locator('.dropzone').waitFor();
 });
 
+/* A drop as the system makes it: the browser itself reads the folder. */
+test('a folder is dragged onto the page', async ({ page, daemon }) => {
+  const folder = path.join(daemon.folder, 'dragged');
+  const put = async (name, from) => {
+    await fs.mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+    await fs.copyFile(path.join(STAMPS, from), path.join(folder, name));
+  };
+  for (const name of ['penguin', 'duck']) {
+    for (const end of ['png', 'txt']) {
+      await put(`birds/${name}.${end}`, `animals/birds/${name}.${end}`);
+    }
+  }
+  await put('plants/flowers/one.png', 'plants/flowers/flower1.png');
+  await put('plants/.hidden/two.png', 'plants/flowers/flower1.png');
+  for (let i = 0; i < 120; i++) { /* a browser hands out entries by the hundred */
+    await fs.writeFile(path.join(folder, `birds/a${i}.txt`), 'of no picture');
+  }
+  const tab = await page();
+  await tab.open('#/add/stamps?new=1');
+  await tab.getByRole('textbox', { name: 'Name' }).fill('dragged');
+  const zone = tab.locator('.dropzone');
+  const box = await zone.boundingBox();
+  const cdp = await tab.context().newCDPSession(tab);
+  const drag = (type) => cdp.send('Input.dispatchDragEvent', { type, x: box.x + box.width / 2,
+    y: box.y + box.height / 2, data: { items: [], files: [folder], dragOperationsMask: 1 } });
+  await drag('dragEnter');
+  await drag('dragOver');
+  await tab.locator('.dropzone.over').waitFor();
+  await drag('drop');
+  await tab.getByText('3 items', { exact: true }).waitFor();
+  assertEqual(await tab.locator('.card .caption').allTextContents(),
+    ['A duck.', 'A penguin.', 'one.png']);
+  await tab.getByRole('button', { name: /^Add 3 items/ }).click();
+  await tab.getByRole('heading', { name: '3 items added' }).waitFor();
+  const { items } = await daemon.ask('GET', '/v1/collections/dragged/items');
+  assertEqual(items.map((item) => [item.id, item.label]), [['birds/duck.png', 'birds'],
+    ['birds/penguin.png', 'birds'], ['plants/flowers/one.png', 'plants']]);
+  await daemon.ask('DELETE', '/v1/collections/dragged');
+});
+
 test('an empty server says what to do, and the demo data are one click away', async ({ page }) => {
   const folder = '/usr/share/tuxpaint/stamps/food';
   const daemon = await new Daemon('--demo', folder).start();
@@ -129,4 +169,4 @@ test('an empty server says what to do, and the demo data are one click away', as
   } finally {
     await daemon.remove();
   }
-});
+}, { own: true });

@@ -28,6 +28,12 @@ test('differences are tested, and shown as the queries on which two models diffe
     for (const id of models) await tab.getByRole('checkbox', { name: `Choose ${id}` }).check();
     await until('the address', 5, () => tab.url().includes('models='));
     await tab.locator('.apart').nth(3).waitFor();
+    const answers = tab.locator('.apart').first().locator('.answers');
+    await answers.nth(1).locator('li').nth(3).waitFor();
+    assertEqual(await answers.count(), 2, 'each model has its answers');
+    await until('pictures', 10, () => answers.first().locator('img').first()
+      .evaluate((img) => img.naturalWidth > 0));
+    assert(await tab.locator('.answers li.match').count() > 4, 'no answer is marked as a match');
     await tab.locator('.apart a').first().click();
     await until('side by side', 10, async () => await tab.locator('.sides .grid').count() === 2);
   });

@@ -1,6 +1,11 @@
 /* Operating: the server in figures, deleting a collection, the page of the API. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { until } from './daemon.mjs';
-import { assert, assertEqual, test } from './harness.mjs';
+import { assert, assertEqual, checkAccess, test } from './harness.mjs';
+
+const CLIP = fileURLToPath(new URL('../golden/clip', import.meta.url));
 
 test('the server in figures', async ({ page, daemon }) => {
   const info = await daemon.ask('GET', '/v1/info');
@@ -28,6 +33,44 @@ test('a collection is deleted only by its name', async ({ page, daemon }) => {
   await form.getByRole('button', { name: 'Delete' }).click();
   await tab.getByText('gone-soon was deleted.').waitFor();
   assertEqual((await fetch(`${daemon.url}/v1/collections/gone-soon`)).status, 404);
+});
+
+test('an encoder is added from its folder, and removed', async ({ page, daemon }) => {
+  const tab = await page();
+  await tab.open('#/operate');
+  const section = tab.locator('section[aria-label=Encoders]');
+  const chooser = section.locator('[data-test=encoder]');
+  await chooser.setInputFiles(fileURLToPath(new URL('.', import.meta.url)));
+  await section.getByText('There is no config.json in that folder.').waitFor();
+  await chooser.setInputFiles(CLIP);
+  const row = section.locator('tbody tr', { has: tab.getByText('clip', { exact: true }) });
+  await row.waitFor();
+  assert((await row.textContent()).includes('pictures and texts'), await row.textContent());
+  const { encoders } = await daemon.ask('GET', '/v1/encoders');
+  assertEqual(encoders.filter((one) => one.removable).map((one) => one.name), ['clip']);
+  assertEqual(await section.getByText('There is no config.json').count(), 0);
+  await daemon.ask('PUT', '/v1/collections/clips', { image_encoder: 'clip', text_encoder: 'clip' });
+  await tab.reload();
+  const remove = tab.getByRole('button', { name: 'Remove clip' });
+  assert(await remove.isDisabled(), 'it is in use');
+  await checkAccess(tab, 'encoders');
+  await daemon.ask('DELETE', '/v1/collections/clips');
+  await tab.reload();
+  await remove.click();
+  await tab.getByText('clip was removed.').waitFor();
+  await until('it is gone', 5, async () => await row.count() === 0);
+});
+
+test('an encoder that is broken says what of it', async ({ page, daemon }) => {
+  const folder = path.join(daemon.folder, 'broken');
+  await fs.cp(CLIP, folder, { recursive: true });
+  await fs.writeFile(path.join(folder, 'config.json'), '{"model_type": "clip"}');
+  const tab = await page();
+  await tab.open('#/operate');
+  await tab.locator('[data-test=encoder]').setInputFiles(folder);
+  const alert = tab.locator('section[aria-label=Encoders]').getByRole('alert');
+  await alert.waitFor();
+  assert(/config\.json/.test(await alert.textContent()), await alert.textContent());
 });
 
 test('the page of the API shows every operation of the contract', async ({ page, daemon }) => {

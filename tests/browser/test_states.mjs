@@ -7,7 +7,7 @@ test('a daemon that is killed and comes back', async ({ page }) => {
   try {
     await daemon.ask('PUT', '/v1/collections/stamps',
       { image_encoder: 'descriptor', text_encoder: 'ngrams' });
-    await daemon.client('import', `${STAMPS}/food`, '--collection', 'stamps');
+    await daemon.client('import', `${STAMPS}/food/fruit`, '--collection', 'stamps');
     const tab = await page({ daemon });
     await tab.open('#/search/stamps?text=a+fruit&target=text');
     await tab.locator('ul[aria-label=Hits] .tile').first().waitFor();
@@ -24,7 +24,7 @@ test('a daemon that is killed and comes back', async ({ page }) => {
   } finally {
     await daemon.remove();
   }
-});
+}, { own: true });
 
 test('an import goes on when the daemon is back', async ({ page }) => {
   const daemon = await new Daemon().start();
@@ -49,7 +49,7 @@ test('an import goes on when the daemon is back', async ({ page }) => {
   } finally {
     await daemon.remove();
   }
-});
+}, { own: true });
 
 test('a server that is too busy is asked again when it said', async ({ page }) => {
   const tab = await page();

@@ -1,7 +1,7 @@
 /* Every view in a state worth looking at; each is opened by its address and waited for. */
 const hits = (page) => page.locator('ul[aria-label=Hits] .tile').nth(5).waitFor();
 
-async function loaded(page) {
+export async function loaded(page) {
   await page.waitForFunction(() => [...document.images].filter((img) => {
     const box = img.getBoundingClientRect();
     return box.top < innerHeight && box.bottom > 0;

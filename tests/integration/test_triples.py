@@ -26,6 +26,27 @@ def test_lines_in_order(api, collection):
     assert api.get(collection).json["counts"]["triples"] == 0
 
 
+def test_listed_as_they_came_and_of_an_item(api, collection):
+    api.ndjson(f"{collection}/items:import", [{"id": i, "texts": [i]} for i in "abc"])
+    triples = [{"reference": r, "text": text, "target": t} for r, text, t in
+               (("a", "in \"red\"", "b"), ("b", "in blue", "c"), ("c", "alone", "c"),
+                ("c", "in red", "a"))]
+    reply = api.ndjson(f"{collection}/triples:import", triples)
+    assert reply.lines()[-1]["summary"]["created"] == 4
+    path = f"{collection}/triples"
+    assert api.get(path).json == {"triples": triples, "next": None}
+    assert api.get(f"{path}?item=a").json["triples"] == [triples[0], triples[3]]
+    assert api.get(f"{path}?item=c").json["triples"] == triples[1:]
+    assert api.get(f"{path}?item=nobody").json == {"triples": [], "next": None}
+    for item, all_of in (("", triples), ("&item=c", triples[1:])):
+        first = api.get(f"{path}?limit=2{item}").json
+        rest = api.get(f"{path}?limit=2{item}&cursor={first['next']}").json
+        assert first["triples"] + rest["triples"] == all_of and rest["next"] is None
+    assert api.get(f"{path}?cursor=x").status == 422
+    assert api.get(f"{path}?limit=0").status == 422
+    assert api.get("/v1/collections/none/triples").status == 404
+
+
 def test_refusals(api, collection):
     path = f"{collection}/triples:import"
     assert api.post(path, "{}", kind="application/json").status == 415

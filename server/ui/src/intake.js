@@ -204,9 +204,9 @@ async function readLines(path, file) {
 
 /* ---- all of it ---- */
 
-/* Items to be added, and files that are none; `levels` of folders make the label. */
+/* Items to be added, by path, and files that are none; `levels` of folders make the label. */
 export async function readFiles(files, levels) {
-  const all = withoutRoot(files);
+  const all = withoutRoot(files).sort((a, b) => (a.path < b.path ? -1 : 1));
   const byPath = new Map(all.map(({ path, file }) => [path, file]));
   const used = new Set();
   const records = [];

@@ -21,6 +21,7 @@ const METRICS = [['map_all', 'MAP'], ['map_50', 'MAP@50'], ['r_1', 'R@1'], ['r_5
 const COMPOSED = 'Picture and words → picture';
 const DIRECTIONS = [['image_to_text', 'Picture → text'], ['text_to_image', 'Text → picture']];
 const QUERIES = 24;
+const ANSWERS = 4;
 
 /* ---- what is read ---- */
 
@@ -148,7 +149,7 @@ function Row({ collection, model, data, metric, most, result, picked, pick, relo
 
 function Side({ name, value, best }) {
   return (
-    <span class={best ? 'better' : ''}>
+    <span class={`side ${best ? 'better' : ''}`}>
       <small>{name}</small>
       <span class="measure"><i style={{ width: `${Math.max(1, value * 100)}%` }} /></span>
       <small>{figure(value, 2)}</small>
@@ -156,52 +157,99 @@ function Side({ name, value, best }) {
   );
 }
 
-function Query({ collection, row, models, texts }) {
+/* What a model finds first, as pictures: also of texts, by the items that they are of. */
+function Answers({ collection, name, hits, isMatch }) {
+  return (
+    <ul class="answers" aria-label={`First answers of ${name}`}>
+      {hits.map((hit) => {
+        const words = hit.texts[hit.text ?? 0] || hit.label || hit.id;
+        return (
+          <li key={hit.id} class={isMatch(hit) ? 'match' : ''} title={words}>
+            {hit.image ? <Thumb collection={collection} id={hit.id} wide="3rem" alt={words} />
+              : <span class="cut">{words}</span>}
+            {isMatch(hit) && <span class="hidden">, a match</span>}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function Query({ collection, row, models, item, answers, byLabel }) {
   const fromImage = row.direction === 'image_to_text';
   const [a, b] = models;
   const best = Math.max(...row.values);
   const to = href('search', collection, { id: row.id, side: fromImage ? 'image' : 'text',
     target: fromImage ? 'text' : 'image', model: a, with: b });
+  const isMatch = (hit) => hit.id === row.id || (byLabel && item && hit.label === item.label);
   return (
     <li class="apart">
       <a href={to}>
         {fromImage
           ? <span class="pic"><Thumb collection={collection} id={row.id} wide="10rem" /></span>
-          : <span class="pic words"><span>{texts?.[row.id] || row.id}</span></span>}
+          : <span class="pic words"><span>{item?.texts[0] || row.id}</span></span>}
         <span class="hidden">Both models on {row.id}</span>
       </a>
       <div>
         <small class="quiet">{fromImage ? 'picture → text' : 'text → picture'}</small>
-        {models.map((id, i) => <Side key={id} name={id} value={row.values[i]}
-          best={row.values[i] === best} />)}
+        {models.map((id, i) => (
+          <div key={id}>
+            <Side name={id} value={row.values[i]} best={row.values[i] === best} />
+            <Answers collection={collection} name={id} hits={answers?.[i] || []}
+              isMatch={isMatch} />
+          </div>))}
       </div>
     </li>
   );
 }
 
-/* Texts of the items that are shown as words. */
-function useTexts(collection, rows) {
-  const ids = [...new Set(rows.filter((row) => row.direction !== 'image_to_text')
-    .map((row) => row.id))];
-  const list = useLoad(ids.length ? `texts ${collection} ${ids.join()}` : null, async (signal) => {
+/* The items that the queries are taken from, by id. */
+function useItems(collection, rows) {
+  const ids = [...new Set(rows.map((row) => row.id))];
+  const list = useLoad(ids.length ? `items ${collection} ${ids.join()}` : null, async (signal) => {
     const quoted = ids.map((id) => `"${id.replace(/[\\"]/g, '\\$&')}"`).join(', ');
     const search = new URLSearchParams({ filter: `id in [${quoted}]` });
     const items = await getAll(collectionPath(collection, `/items?${search}`), 'items',
       { signal, most: ids.length });
-    return Object.fromEntries(items.map((item) => [item.id, item.texts[0]]));
+    return Object.fromEntries(items.map((item) => [item.id, item]));
+  });
+  return list.data;
+}
+
+const queryOf = (row, item, model) => ({ model, limit: ANSWERS, return: ['image', 'texts', 'label'],
+  ...(row.direction === 'image_to_text'
+    ? { query: { image: { id: row.id } }, target: 'text' }
+    : { query: { text: item?.texts[0] || row.id }, target: 'image' }) });
+
+/* The first answers of both models to each row, all in one request. */
+function useAnswers(collection, rows, models, items) {
+  const key = items && JSON.stringify([collection, models, rows.map((row) => [row.id,
+    row.direction])]);
+  const list = useLoad(key && `answers ${key}`, async (signal) => {
+    const queries = rows.flatMap((row) => models.map((id) => queryOf(row, items[row.id], id)));
+    const { results } = await post(collectionPath(collection, '/query:batch'), { queries },
+      { signal });
+    return rows.map((_, i) => models.map((__, k) => results[i * models.length + k].hits || []));
   });
   return list.data;
 }
 
 function Apart({ collection, result, models }) {
   const rows = result.apart || [];
-  const texts = useTexts(collection, rows);
+  const items = useItems(collection, rows);
+  const answers = useAnswers(collection, rows, models, items);
   if (!rows.length) return <p class="quiet">There is no held-out query on which they differ.</p>;
   return (
-    <ul class="aparts">
-      {rows.map((row) => <Query key={`${row.id} ${row.direction}`} collection={collection}
-        row={row} models={models} texts={texts} />)}
-    </ul>
+    <>
+      <p class="quiet note">{result.metric === 'map_all' ? 'Average precision'
+        : 'One over the rank of the match'} among the held-out pairs; beside it what each model
+        finds first in the whole collection, matches marked.</p>
+      <ul class="aparts">
+        {rows.map((row, i) => <Query key={`${row.id} ${row.direction}`} collection={collection}
+          row={row} models={models} item={items?.[row.id]} answers={answers?.[i]}
+          byLabel={result.aim === 'class'} />)}
+      </ul>
+    </>
   );
 }
 

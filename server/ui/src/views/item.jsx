@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { collectionPath, fetchReply, get, getAll, imagePath, itemPath, post, request }
   from '../api.js';
-import { bytes, time } from '../format.js';
+import { bytes, plural, time } from '../format.js';
 import { forgetPages } from '../pages.js';
 import { ErrorFace, ErrorLine, Loading } from '../parts/faces.jsx';
 import { Icon } from '../parts/icons.jsx';
@@ -16,20 +16,30 @@ const NEIGHBOURS = 12;
 
 /* ---- deleting, and taking it back ---- */
 
-/* All that is needed to make an item again: it, with its vectors, and its picture's bytes. */
+/* All that is needed to make an item again: it, with its vectors, its picture's bytes, and the
+ * triples that go with it. */
 async function copyOf(collection, id) {
-  const item = await get(itemPath(collection, id));
+  const triples = collectionPath(collection, `/triples?item=${encodeURIComponent(id)}`);
+  const [item, itsTriples] = await Promise.all([get(itemPath(collection, id)),
+    getAll(triples, 'triples', { most: Infinity })]);
   const picture = item.image
     ? await (await fetchReply('GET', imagePath(collection, id))).blob() : null;
-  return { item, picture };
+  return { item, picture, triples: itsTriples };
 }
 
-async function putBack(collection, { item, picture }) {
+async function putBack(collection, { item, picture, triples }) {
   const { image, ...rest } = item;
   const form = new FormData();
   if (picture) form.append('image', new Blob([picture], { type: image.type }), 'picture');
   form.append('item', new Blob([JSON.stringify(rest)], { type: 'application/json' }));
   await request('PUT', itemPath(collection, item.id), { body: form });
+  if (!triples.length) return;
+  const told = await request('POST', collectionPath(collection, '/triples:import?results=failed'), {
+    body: triples.map((one) => `${JSON.stringify(one)}\n`).join(''),
+    headers: { 'Content-Type': 'application/x-ndjson' } });
+  const { error, summary } = JSON.parse(told.trim().split('\n').at(-1));
+  if (error) throw new Error(`its triples: ${error.detail || error.title}`);
+  if (summary.failed) toast(`${plural(summary.failed, 'triple')} of it could not be kept.`);
 }
 
 export async function removeItem(collection, id, after) {
@@ -89,10 +99,11 @@ function Captions({ collection, id, model }) {
 }
 
 function Reconstruction({ collection, item, model, keep }) {
-  const body = item.texts.length ? { text: item.texts[0] } : { image: { id: item.id } };
+  const body = item.texts.length ? { text: item.texts[0] } : { id: item.id, modality: 'image' };
   const made = useLoad(`reconstruct ${collection} ${model} ${item.id}`, (signal) =>
     post(collectionPath(collection, `/models/${model}:reconstruct`), body, { signal }));
   const hits = made.data?.nearest || [];
+  if (made.error?.status === 409) return null; /* it imagines pictures only, and there is no text */
   return (
     <section class="strip">
       <h2>Nearest to what the model imagines for {item.texts.length ? 'its text' : 'it'}</h2>

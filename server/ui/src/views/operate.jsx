@@ -10,6 +10,7 @@ import { Icon } from '../parts/icons.jsx';
 import { toast } from '../parts/toast.jsx';
 import { go, href } from '../router.js';
 import { useEvery, useLoad, useTitle } from '../use.js';
+import { Encoders } from './encoders.jsx';
 
 const POLL_MS = 5000;
 
@@ -119,34 +120,6 @@ function Collections({ list, reload }) {
       </table>}
       <p><a class="button quiet" href={href('add', '', { new: 1 })}>
         <Icon name="add" /> New collection</a></p>
-    </section>
-  );
-}
-
-/* ---- encoders ---- */
-
-function Encoders() {
-  const list = useLoad('encoders', async (signal) =>
-    (await get('/v1/encoders', { signal })).encoders);
-  return (
-    <section aria-label="Encoders">
-      <h2>Encoders</h2>
-      <ErrorLine error={list.error} retry={list.reload} />
-      {!list.data ? list.loading && <Loading /> : <table class="plain">
-        <thead><tr><th scope="col">name</th><th scope="col">for</th>
-          <th scope="col" class="number">width</th><th scope="col" class="number">size</th>
-          <th scope="col">used by</th></tr></thead>
-        <tbody>{list.data.map((one) => (
-          <tr key={one.name}>
-            <th scope="row"><span>{one.name}</span> <small class="quiet">{one.title}</small>
-              {one.error && <small class="bad"> {one.error}</small>}</th>
-            <td data-title="for">{one.modalities.map((m) => (m === 'image' ? 'pictures' : 'texts'))
-              .join(' and ')}</td>
-            <td class="number" data-title="width">{one.dim ?? '–'}</td>
-            <td class="number" data-title="size">{one.builtin ? 'built in' : bytes(one.bytes)}</td>
-            <td data-title="used by">{one.collections.join(', ') || '–'}</td>
-          </tr>))}</tbody>
-      </table>}
     </section>
   );
 }
