@@ -87,6 +87,8 @@ static const struct ist_param params[] = {
     IST_REAL("beta_w", .5, 0, 100, "Weight of true pictures under wrong texts in it"),
     IST_REAL("beta_s", 2, 0, 100, "Weight of the condition's divergence from N(0, 1)"),
     IST_REAL("gan_lr", 2e-4, 1e-8, 1, "Learning rate of generator and discriminator"),
+    IST_REAL("smoothing", .1, 0, .5,
+	     "The discriminator's target for true pairs is 1 minus that (not in the paper)"),
     IST_REAL("average", .999, 0, .99999,
 	     "The model keeps a running average of the generator: how much of it stays at a step; "
 	     "0: the last one"),
@@ -215,6 +217,7 @@ static void generator_settings(const json_t *p, struct ist_gxn_settings *s)
 	s->beta_w = ist_param_real(p, "beta_w");
 	s->beta_s = ist_param_real(p, "beta_s");
 	s->gan_lr = ist_param_real(p, "gan_lr");
+	s->smoothing = ist_param_real(p, "smoothing");
 	s->average = ist_param_real(p, "average");
 }
 

@@ -42,7 +42,8 @@ struct ist_gxn_settings {
 	size_t z, condition; /* noise; t_c */
 	size_t g, f;	     /* widths of generator and discriminator */
 	double beta_f, beta_w, beta_s, gan_lr;
-	double average; /* how slowly the kept generator follows the live one; 0: at once */
+	double smoothing; /* D's target for true pairs is 1 minus that */
+	double average;	  /* how slowly the kept generator follows the live one; 0: at once */
 };
 
 /* ---- encoders (gxn_encoders.c) ---- */

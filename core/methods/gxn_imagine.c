@@ -41,7 +41,8 @@ static enum ist_code create_judges(struct ist_gxn_imagine *a, struct ist_err *er
 	j->t_l = ist_input(g, "t_l", s->batch, s->d);
 	j->t_wrong = ist_input(g, "t_wrong", s->batch, s->d);
 	seen = ist_gxn_look(&j->norms, g, a->critic, s, j->real);
-	j->L_real = ist_bce(ist_gxn_judge(&j->norms, g, a->critic, s, seen, j->t_l), 1);
+	j->L_real =
+	    ist_bce(ist_gxn_judge(&j->norms, g, a->critic, s, seen, j->t_l), 1 - s->smoothing);
 	j->L_wrong = ist_bce(ist_gxn_judge(&j->norms, g, a->critic, s, seen, j->t_wrong), 0);
 	seen = ist_gxn_look(&j->norms, g, a->critic, s, j->fake);
 	j->L_fake = ist_bce(ist_gxn_judge(&j->norms, g, a->critic, s, seen, j->t_l), 0);
