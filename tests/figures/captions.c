@@ -3,7 +3,7 @@
  * differences to the first setting.
  *
  *   figures-captions [--part validation] [--first SEED] [--seeds N] [--curve EPOCHS] [--beam N]
- *                    [--examples N] ROWS.json BASE...
+ *                    [--examples N] [--save FOLDER] ROWS.json BASE...
  *
  * BASE is made by gxn_data; ROWS.json is {"title": {parameters of gxn}, ...}. With several BASEs
  * (splits) run i has seed FIRST + i on split i; with one, N seeds on it. Prints Markdown: of greedy
@@ -34,6 +34,7 @@ struct options {
 	enum ist_part part;
 	uint64_t first;
 	size_t seeds, curve, beam, examples;
+	const char *save;
 };
 
 /* One data file and what is asked of it. */
@@ -286,6 +287,8 @@ static void run_one(const struct questions *q, const struct setting *setting,
 		ret->mean[CIDER][run], ret->mean[NAMED][run], seconds);
 	if (run == 0 && o->examples > 0)
 		print_examples(q, model, o, setting->title);
+	if (run == 0)
+		save_model(model, o->save); /* the last setting's stays */
 }
 
 /* All settings on one file; returns steps of an epoch. */
@@ -332,6 +335,8 @@ static int read_options(int argc, char **argv, struct options *o)
 			o->beam = IST_MIN(strtoull(value, NULL, 10), (size_t)BEAM_MOST);
 		else if (strcmp(argv[at], "--examples") == 0)
 			o->examples = strtoull(value, NULL, 10);
+		else if (strcmp(argv[at], "--save") == 0)
+			o->save = value;
 	}
 	return at;
 }
@@ -347,7 +352,8 @@ int main(int argc, char **argv)
 
 	if (argc - at < 2) {
 		fprintf(stderr, "usage: figures-captions [--part validation] [--first SEED] "
-				"[--seeds N] [--curve EPOCHS] [--beam N] [--examples N] ROWS.json "
+				"[--seeds N] [--curve EPOCHS] [--beam N] [--examples N] [--save "
+				"FOLDER] ROWS.json "
 				"BASE...\n");
 		return 2;
 	}

@@ -2,7 +2,7 @@
  * Pictures that a method draws from sentences: how many show what was asked for.
  *
  *   figures-pictures [--seeds N] [--first SEED] [--noise N] [--curve EPOCHS] [--sheet PNG]
- *                    ROWS.json BASE
+ *                    [--save FOLDER] ROWS.json BASE
  *
  * BASE is made by gxn_data of scenes of one object; ROWS.json is {"title": {parameters of gxn},
  * ...}. A small network that has learned from the real training pictures says what colour and shape
@@ -31,7 +31,7 @@
 struct options {
 	uint64_t first;
 	size_t seeds, noise, curve;
-	const char *sheet;
+	const char *sheet, *save;
 };
 
 /* What is asked for: a sentence of each held-out item, another one from item to item. */
@@ -209,7 +209,7 @@ static void print_result(const struct setting *setting, uint64_t seed, const str
 }
 
 static void run_one(const struct questions *q, const struct setting *setting,
-		    const struct options *o, uint64_t seed, bool with_sheet)
+		    const struct options *o, uint64_t seed, bool first)
 {
 	struct looking looking = {.questions = q, .title = setting->title, .seed = seed};
 	const struct watch watch = {.every = o->curve, .look = look, .user = &looking};
@@ -220,8 +220,10 @@ static void run_one(const struct questions *q, const struct setting *setting,
 	model = train_watched(setting, &q->file->pairs, seed, &watch, &seconds);
 	result = measure(q, model, o->noise);
 	print_result(setting, seed, &result, o->noise, seconds);
-	if (with_sheet)
+	if (first && o->sheet != NULL)
 		draw_sheet(q, model, o);
+	if (first)
+		save_model(model, o->save);
 }
 
 /* Where the arguments without a dash begin. */
@@ -242,6 +244,8 @@ static int read_options(int argc, char **argv, struct options *o)
 			o->curve = strtoull(value, NULL, 10);
 		else if (strcmp(argv[at], "--sheet") == 0)
 			o->sheet = value;
+		else if (strcmp(argv[at], "--save") == 0)
+			o->save = value;
 	}
 	return at;
 }
@@ -258,7 +262,7 @@ int main(int argc, char **argv)
 
 	if (argc - at != 2) {
 		fprintf(stderr, "usage: figures-pictures [--seeds N] [--first SEED] [--noise N] "
-				"[--curve EPOCHS] [--sheet PNG] ROWS.json BASE\n");
+				"[--curve EPOCHS] [--sheet PNG] [--save FOLDER] ROWS.json BASE\n");
 		return 2;
 	}
 	n_rows = settings_read(argv[at], "gxn", &rows, settings);
@@ -274,8 +278,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	for (size_t r = 0; r < n_rows; r++)
 		for (size_t k = 0; k < o.seeds; k++)
-			run_one(&questions, &settings[r], &o, o.first + k,
-				o.sheet != NULL && r == 0 && k == 0);
+			run_one(&questions, &settings[r], &o, o.first + k, r == 0 && k == 0);
 	judge_destroy(questions.judge);
 	free(questions.pair);
 	pair_file_finish(&file);

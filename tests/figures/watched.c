@@ -60,3 +60,11 @@ struct ist_model *train_watched(const struct setting *setting, const struct ist_
 	json_decref(params);
 	return model;
 }
+
+void save_model(const struct ist_model *model, const char *folder)
+{
+	struct ist_err err;
+
+	if (folder != NULL)
+		runs_check(ist_model_save(model, folder, &err), &err);
+}

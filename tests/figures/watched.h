@@ -15,5 +15,7 @@ struct watch {
  * go to stderr. *ret_seconds: without the looks. */
 struct ist_model *train_watched(const struct setting *setting, const struct ist_pairs *pairs,
 				uint64_t seed, const struct watch *watch, double *ret_seconds);
+/* For looking at it afterwards; nothing where folder is NULL. */
+void save_model(const struct ist_model *model, const char *folder);
 
 #endif
