@@ -1,6 +1,6 @@
 /* An item's page: what it says, its neighbours, editing, deleting and taking that back. */
-import { until } from './daemon.mjs';
-import { assert, assertEqual, test } from './harness.mjs';
+import { loadScenes, until } from './daemon.mjs';
+import { assert, assertEqual, checkAccess, shoot, test } from './harness.mjs';
 
 const ID = 'animals/birds/penguin.png';
 const DUCK = 'animals/birds/duck.png';
@@ -77,4 +77,43 @@ test('what a model imagines', async ({ page, daemon }) => {
   await tab.open(`#/item/tiny/${encodeURIComponent('fruit/cherimoya.png')}?model=${model}`);
   const strip = tab.locator('section.strip', { hasText: 'what the model imagines' });
   await strip.locator('.tile').nth(3).waitFor();
+});
+
+/* A small GXN: what it says and draws is measured elsewhere, here it must be seen. */
+test('what a model says of a picture and draws of a text', async ({ page, daemon }) => {
+  const model = await loadScenes(daemon);
+  const item = await daemon.ask('GET', '/v1/collections/scenes/items/000000.png');
+  const said = await daemon.ask('POST', `/v1/collections/scenes/models/${model}:caption`,
+    { image: { id: item.id } });
+  const tab = await page();
+  await tab.open(`#/item/scenes/000000.png?model=${model}`);
+  const captions = tab.locator('section.captions');
+  await captions.getByText(said.captions[0].text, { exact: true }).waitFor();
+  assertEqual(await captions.locator('li').allTextContents(), said.captions.map((one) => one.text));
+  const drawn = tab.locator('section.renders .drawn img');
+  const seen = () => drawn.evaluateAll((list) => list.filter((img) => img.naturalWidth === 32)
+    .map((img) => {
+      const canvas = document.createElement('canvas');
+      canvas.width = canvas.height = 32;
+      const pen = canvas.getContext('2d');
+      pen.drawImage(img, 0, 0);
+      return pen.getImageData(0, 0, 32, 32).data.join();
+    }));
+  const first = await until('four drawings', 10, async () => {
+    const list = await seen();
+    return list.length === 4 && list;
+  });
+  assertEqual(new Set(first).size, 4, 'drawings of different noise');
+  await checkAccess(tab, 'an item with captions and drawings');
+  await shoot(tab, 'item-drawn', { fullPage: true });
+  await tab.getByRole('button', { name: 'Draw 4 others' }).click();
+  await until('four others', 10, async () => {
+    const list = await seen();
+    return list.length === 4 && list.every((one) => !first.includes(one));
+  });
+  await tab.open('#/item/scenes/000000.png?model=identity');
+  await tab.getByRole('heading', { name: 'Pictures near it' }).waitFor();
+  assertEqual(await tab.locator('section.captions, section.renders').count(), 0,
+    'identity neither writes nor draws');
+  await daemon.ask('DELETE', '/v1/collections/scenes');
 });

@@ -11,6 +11,12 @@ def blocks():
                       re.MULTILINE | re.DOTALL)
 
 
+def test_the_table_of_methods(daemon):
+    done = subprocess.run([live.ROOT / "docs/methods", "--check", daemon.base], timeout=60,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_examples(tmp_path):
     found = blocks()
     assert len(found) == 10

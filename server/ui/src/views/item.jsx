@@ -250,16 +250,18 @@ export function Item({ route, collection }) {
         ? history.back() : go(href('search', collection))}><Icon name="back" size={18} /> Back
       </button></p>
       <Head collection={collection} item={item.data} keep={keep} reload={item.reload} />
-      {can.includes('caption') && image && <Captions collection={collection} id={id}
-        model={model.id} />}
+      <div class="made">
+        {can.includes('caption') && image && <Captions collection={collection} id={id}
+          model={model.id} />}
+        {can.includes('render') && texts.length > 0 && <Rendering collection={collection}
+          text={texts[0]} model={model.id} />}
+      </div>
       <Neighbours collection={collection} id={id} target="image" model={asked} keep={keep}
         title="Pictures near it" />
       <Neighbours collection={collection} id={id} target="text" model={asked} keep={keep}
         title="Texts near it" />
       {can.includes('reconstruct') && <Reconstruction collection={collection} item={item.data}
         model={model.id} keep={keep} />}
-      {can.includes('render') && texts.length > 0 && <Rendering collection={collection}
-        text={texts[0]} model={model.id} />}
     </div>
   );
 }
