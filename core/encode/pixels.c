@@ -23,7 +23,10 @@ const struct ist_encoder_arch ist_encoder_pixels = {
     .name = IST_PIXELS_NAME,
     .title = "The picture itself, 32 x 32, for methods that learn to see (dmim, gxn)",
     .dim = WIDTH(IST_PIXELS_SIDE),
-    .frame = {.geometry = IST_GEOMETRY_PAD, .filter = IST_FILTER_BOX, .side = IST_PIXELS_SIDE},
+    .frame = {.geometry = IST_GEOMETRY_PAD,
+	      .filter = IST_FILTER_BOX,
+	      .side = IST_PIXELS_SIDE,
+	      .short_side = IST_PIXELS_SIDE},
     .image = image,
 };
 
@@ -31,6 +34,9 @@ const struct ist_encoder_arch ist_encoder_pixels64 = {
     .name = IST_PIXELS64_NAME,
     .title = "The picture itself, 64 x 64, for methods that learn to see (dmim, gxn)",
     .dim = WIDTH(IST_PIXELS64_SIDE),
-    .frame = {.geometry = IST_GEOMETRY_PAD, .filter = IST_FILTER_BOX, .side = IST_PIXELS64_SIDE},
+    .frame = {.geometry = IST_GEOMETRY_PAD,
+	      .filter = IST_FILTER_BOX,
+	      .side = IST_PIXELS64_SIDE,
+	      .short_side = IST_PIXELS64_SIDE},
     .image = image,
 };
