@@ -1,7 +1,7 @@
 /* Cases of what reads texts: words' vectors, recurrent units, and what is made of their states. */
 #include <math.h>
 
-#include "tests/unit/tensor/cases_texts.h"
+#include "tests/unit/tensor/cases_parts.h"
 
 /* Texts of up to 4 words. */
 static ist_node *codes_of(struct ist_graph *g, struct sizes s)
