@@ -71,6 +71,7 @@ export async function checkAccess(page, name, only = 'all') {
   const there = await page.evaluate(() => Boolean(globalThis.axe));
   /* Not by a script tag: the policy holds. */
   if (!there) await page.evaluate(await fs.readFile(axe, 'utf8'));
+  await page.evaluate(() => scrollTo(0, 0)); /* nothing lies under the head of the page */
   const found = await page.evaluate((options) => globalThis.axe.run(document, { ...options,
     resultTypes: ['violations'], preload: false }), ONLY[only]);
   const broken = found.violations.map((rule) => `${rule.id}: ${rule.help}\n    ${rule.nodes

@@ -27,6 +27,27 @@ test('a search by keyboard alone', async ({ page }) => {
   await tab.locator('ul[aria-label=Hits] .tile').first().waitFor();
 });
 
+test('what has the focus is not covered', async ({ page }) => {
+  const tab = await page({ width: 360, height: 740 });
+  await tab.open('#/search/stamps?text=a+cat');
+  await tab.locator('ul[aria-label=Hits] .tile').nth(20).waitFor();
+  const look = () => tab.evaluate(() => {
+    const { activeElement: node } = document;
+    const { x, y, width, height } = node.getBoundingClientRect();
+    const there = document.elementFromPoint(x + width / 2, y + Math.min(height / 2, 20));
+    return node.contains(there) || node.querySelector('input')?.contains(there)
+      ? '' : `${node.outerHTML.slice(0, 90)} at ${Math.round(y)}`;
+  });
+  await tab.getByRole('searchbox').focus();
+  for (const key of ['Tab', 'Shift+Tab']) {
+    for (let i = 0; i < 30; i++) {
+      await tab.keyboard.press(key);
+      const visible = await tab.evaluate(() => document.activeElement.matches('.tile a'));
+      if (visible) assertEqual(await look(), '', key);
+    }
+  }
+});
+
 test('menus open, choose and close by keys', async ({ page }) => {
   const tab = await page();
   await tab.open('#/search/stamps');

@@ -55,6 +55,62 @@ test('a training is begun, watched and cancelled; runs lie over each other',
     assert(label.includes('j_1') && label.includes(id), label);
   });
 
+test('"auto" is chosen by its card and watched to its end; what it tried is listed',
+  async ({ page, daemon }) => {
+    const tab = await page();
+    await tab.open('#/train/tiny');
+    await tab.locator('.method input[value=auto]').check();
+    await tab.getByLabel('budget s', { exact: true }).fill('3');
+    await tab.getByLabel('aim', { exact: true }).selectOption('class');
+    await tab.getByRole('combobox', { name: 'Use it' }).selectOption('always');
+    await tab.getByRole('button', { name: 'Train', exact: true }).click();
+    await tab.getByText(/^j_\d+ has begun\.$/).waitFor();
+    const run = tab.locator('.run').first();
+    const stages = new Set();
+    await until('it is over', 60, async () => {
+      stages.add(await run.locator('.what').textContent());
+      return await run.locator('.tried').count() === 1;
+    });
+    assert(stages.size > 2, `stages: ${[...stages].join('; ')}`);
+    const { jobs: [job] } = await daemon.ask('GET', '/v1/jobs?collection=tiny&limit=1');
+    assertEqual([job.kind, job.state, job.request.budget_s], ['auto', 'done', 3]);
+    assert((await run.textContent()).includes(`${job.result.model} became active`), 'the outcome');
+    await run.locator('.tried summary').click();
+    const rows = await run.locator('.tried tbody th').allTextContents();
+    assertEqual(rows, job.result.table.map((row) => `${row.method} ${row.id}`));
+    await run.getByText('Left out:').waitFor();
+    await checkAccess(tab, 'what auto tried');
+    await shoot(tab, 'auto-1280-light');
+    await tab.getByRole('link', { name: 'Compare the models' }).click();
+    await tab.locator('.models-table .is-active', { hasText: job.result.model }).waitFor();
+  });
+
+test('two trainings that are over lie over each other', async ({ page, daemon }) => {
+  const short = (seed) => daemon.ask('POST', '/v1/collections/tiny/trainings', { method: 'acmr',
+    params: { epochs: 5 }, activate: 'never', seed });
+  const jobs = [await short(1), await short(2)];
+  const tab = await page();
+  await tab.open('#/train/tiny');
+  for (const { id } of jobs) {
+    await tab.locator('.run.done', { hasText: `${id} ` }).waitFor();
+    await tab.getByRole('checkbox', { name: `Curve of ${id}`, exact: true }).check();
+  }
+  const chart = tab.locator('.chart');
+  await until('both curves', 10, async () => {
+    const told = await chart.getAttribute('aria-label');
+    return jobs.every(({ id }) => new RegExp(`${id} from [\\d.−]+ to\\s+[\\d.−]+ at step`).test(told));
+  });
+  const names = await tab.locator('.segments.curves span').allTextContents();
+  assert(names.length > 1, 'one curve only');
+  await tab.getByRole('radio', { name: names[1], exact: true }).check({ force: true });
+  await until('the other curve', 5, async () =>
+    (await chart.getAttribute('aria-label')).startsWith(`${names[1]}: `));
+  await until('it is drawn', 10, () => chart.locator('canvas').evaluate((canvas) => {
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return data.some((value) => value !== 0);
+  }));
+});
+
 test('a value that the server refuses is shown where it is wrong', async ({ page }) => {
   const tab = await page();
   await tab.open('#/train/stamps');

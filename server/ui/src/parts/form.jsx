@@ -3,7 +3,7 @@
  * sent: the server's default holds, which may depend on the data.
  */
 function Help({ id, param }) {
-  const range = param.min !== null && param.max !== null ? ` (${param.min} to ${param.max})` : '';
+  const range = Number.isFinite(param.min) && Number.isFinite(param.max) ? ` (${param.min} to ${param.max})` : '';
   return <small id={id} class="quiet">{param.help}{range}</small>;
 }
 

@@ -19,8 +19,10 @@ const AUTO = {
   name: 'auto', title: 'Let it choose', paper: null, needs: [], can: [],
   about: 'Trains several methods within a time that you give, and keeps the one that does best '
     + 'on held-back data.',
-  params: [{ name: 'budget_s', type: 'int', default: 600, min: 10, max: 86400,
-    help: 'seconds that it may take in all' }],
+  params: [{ name: 'budget_s', type: 'int', default: 600, min: 1, max: 604800,
+    help: 'seconds that it may take in all' },
+  { name: 'aim', type: 'choice', default: null, choices: ['class', 'instance'],
+    help: 'what is best: to find items of the same label, or the very item' }],
 };
 
 /* ---- what a method needs, and what of that is here ---- */
@@ -87,7 +89,7 @@ function Start({ collection, method, started }) {
     setSending(true);
     const params = readParams(method.params, values);
     const body = { method: method.name, activate };
-    if (isAuto) body.budget_s = params.budget_s || 600;
+    if (isAuto) Object.assign(body, params);
     else if (Object.keys(params).length) body.params = params;
     if (seed !== '') body.seed = Number(seed);
     try {
@@ -102,7 +104,7 @@ function Start({ collection, method, started }) {
       <h2>{method.title}</h2>
       {method.params.length > 0 && (
         <details open={isAuto}>
-          <summary>{isAuto ? 'Time' : plural(method.params.length, 'parameter')}
+          <summary>{plural(method.params.length, 'parameter')}
             {Object.keys(values).length > 0 && <b> · {plural(Object.keys(values).length, 'change')}
             </b>}</summary>
           <ParamForm params={method.params} values={values} set={setValues} />
@@ -150,7 +152,8 @@ function Run({ job, n, shown, toggle, cancel }) {
       <label class="which" title={hasCurves ? 'Show its curve' : 'It has no curve'}>
         <input type="checkbox" checked={shown} disabled={!hasCurves} onChange={toggle}
           aria-label={`Curve of ${job.id}`} />
-        <i class="swatch" style={shown ? { background: `var(--series-${n % 6})` } : undefined} />
+        {hasCurves && <i class="swatch"
+          style={shown ? { background: `var(--series-${n % 6})` } : undefined} />}
         <b>{job.id}</b> <code class="quiet">{job.request?.method || job.kind}</code>
       </label>
       <span class="what">{over ? outcome(job) : job.stage || STATES[job.state]}</span>
