@@ -22,6 +22,7 @@ static const char *const violations[] = {"text_over_image", "image_over_text", N
 static const char *const negatives[] = {"sum", "hardest", NULL};
 static const char *const image_networks[] = {"linear", "cnn", NULL};
 static const char *const text_networks[] = {"linear", "gru", NULL};
+static const char *const rates[] = {"constant", "cosine", NULL};
 static const char *const generators[] = {"none", "feature", "pixels", NULL};
 
 static const struct ist_param params[] = {
@@ -62,6 +63,12 @@ static const struct ist_param params[] = {
     IST_INT("batch", 64, 2, 4096,
 	    "Pairs of a step; the last incomplete batch of an epoch is dropped"),
     IST_REAL_BY_DATA("lr", 1e-8, 1, "Learning rate of the encoders' AdamW; 1e-3, of pixels 2e-3"),
+    {.name = "lr_schedule",
+     .kind = IST_PARAM_CHOICE,
+     .choices = rates,
+     .by_data = true,
+     .help = "Of the encoders' rate and of caption_lr; cosine: falling to 0, the default with "
+	     "captions, whose pictures' statistics must come to rest"},
     IST_REAL_BY_DATA("weight_decay", 0, 1, "AdamW's decay; .1, of pixels 0"),
     IST_BOOL("captions", false, "Learn to write sentences from pictures (needs stored texts)"),
     IST_INT_BY_DATA("dictionary", 1, 60000,
@@ -172,6 +179,7 @@ void ist_gxn_decide(json_t *p, const struct ist_gxn_data *data)
 	decide(p, "margin", json_real(usual[raw].margin));
 	decide(p, "dropout", json_real(usual[raw].dropout));
 	decide(p, "lr", json_real(usual[raw].lr));
+	decide(p, "lr_schedule", json_string(rates[ist_param_bool(p, "captions")]));
 	decide(p, "weight_decay", json_real(usual[raw].weight_decay));
 	decide(p, "vocabulary", json_integer((json_int_t)IST_MAX(data->vocabulary, (size_t)1)));
 	decide(p, "dictionary", json_integer((json_int_t)IST_MAX(data->dictionary, (size_t)1)));
@@ -246,6 +254,7 @@ void ist_gxn_settings(const json_t *p, const size_t n_in[IST_N_MODALITIES], size
 	    .margin = ist_param_real(p, "margin"),
 	    .dropout = ist_param_real(p, "dropout"),
 	    .lr = ist_param_real(p, "lr"),
+	    .cosine_rate = chosen(p, "lr_schedule", "cosine"),
 	    .weight_decay = ist_param_real(p, "weight_decay"),
 	};
 	caption_settings(p, s);

@@ -29,6 +29,7 @@ struct ist_gxn_settings {
 	bool hardest;		   /* after a warm-up only the hardest negative counts, else all */
 	double lambda, margin;	   /* weight of the abstract level; alpha */
 	double dropout, lr, weight_decay;
+	bool cosine_rate; /* learning rates fall to 0, else they stay */
 
 	bool captions;
 	size_t dictionary;    /* words that a sentence may be made of */
@@ -83,6 +84,7 @@ struct ist_gxn_batch {
 	const char *const *text;	     /* (batch) NULL where captions are off */
 	bool scst;			     /* the last epochs: L_xe+rl; before them L_xe */
 	double phase;			     /* 0 .. 1: how much of these epochs is over */
+	double rate;			     /* factor on learning rates */
 };
 /* For draws of one step: ist_rng_init, then a stream of that step's. */
 void ist_gxn_rng(const struct ist_gxn_batch *batch, const char *name, struct ist_rng *ret);

@@ -291,7 +291,7 @@ void ist_gxn_captions_step(struct ist_gxn_captions *c, const struct ist_gxn_batc
 	ist_weights_clear(c->theta);
 	ist_graph_backward(u->L);
 	ist_optimiser_step(encoders, &c->theta, 1);
-	c->optimiser.lr = batch->scst ? c->s.scst_lr : c->s.caption_lr;
+	c->optimiser.lr = batch->scst ? c->s.scst_lr : c->s.caption_lr * batch->rate;
 	c->optimiser.eps = batch->scst ? SCST_EPS : XE_EPS;
 	ist_optimiser_step(&c->optimiser, &c->theta, 1);
 	ret->L_xe = (double)u->L_xe->value[0];

@@ -91,6 +91,16 @@ static void set_phase(struct training *t, size_t epoch, size_t number)
 	t->batch.phase = t->batch.scst ? (done - first) / (epochs - first) : done / first;
 }
 
+/* (1 + cos(pi done)) / 2 over all epochs, or 1. */
+static void set_rate(struct training *t, size_t epoch, size_t number)
+{
+	double steps = (double)t->t.loop.epochs * (double)t->t.loop.n_batches;
+	double done = (double)(epoch * t->t.loop.n_batches + number) / steps;
+
+	t->batch.rate = t->s.cosine_rate ? (1 + cos(3.14159265358979323846 * done)) / 2 : 1;
+	t->encoders.lr = t->s.lr * t->batch.rate;
+}
+
 static void load_batch(struct training *t, size_t epoch, size_t number)
 {
 	const uint32_t *row = ist_sampler_batch(&t->t.sampler, number);
@@ -104,6 +114,7 @@ static void load_batch(struct training *t, size_t epoch, size_t number)
 	for (size_t i = 0; t->text != NULL && i < t->s.batch; i++)
 		t->text[i] = t->t.pairs->text[row[i]];
 	set_phase(t, epoch, number);
+	set_rate(t, epoch, number);
 }
 
 static double rank(struct training *t, bool again)

@@ -145,7 +145,8 @@ static void bed_init(struct bed *bed, struct ist_gxn_settings s)
 	assert_ist_ok(ist_gxn_captions_create(&bed->s, bed->theta, &bed->w.pairs, bed->rows, PAIRS,
 					      &bed->captions, &err));
 	ist_gxn_captions_start(bed->captions);
-	bed->batch = (struct ist_gxn_batch){.seed = 3, .x = {bed->x, bed->x}, .phase = .5};
+	bed->batch =
+	    (struct ist_gxn_batch){.seed = 3, .x = {bed->x, bed->x}, .phase = .5, .rate = 1};
 }
 
 static void bed_finish(struct bed *bed)
