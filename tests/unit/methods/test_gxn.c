@@ -27,6 +27,8 @@ struct scenes {
 	float *x[IST_N_MODALITIES];
 	uint8_t part[SCENES * COPIES];
 	int64_t item[SCENES * COPIES];
+	char sentence[SCENES][32];
+	const char *text[SCENES * COPIES];
 };
 
 static void draw(float *image, size_t colour, size_t place, struct ist_rng *rng)
@@ -48,7 +50,8 @@ static void scenes_init(struct scenes *s)
 
 	memset(s, 0, sizeof(*s));
 	ist_rng_init(&rng, 2, "scenes");
-	s->pairs = (struct ist_pairs){.n = SCENES * COPIES, .part = s->part, .item = s->item};
+	s->pairs = (struct ist_pairs){
+	    .n = SCENES * COPIES, .part = s->part, .item = s->item, .text = s->text};
 	s->pairs.form[IST_IMAGE] = IST_FORM_PIXELS;
 	s->pairs.form[IST_TEXT] = IST_FORM_WORDS;
 	for (int m = 0; m < IST_N_MODALITIES; m++) {
@@ -66,6 +69,10 @@ static void scenes_init(struct scenes *s)
 		words[0] = (float)(100 + scene % 3);
 		words[1] = (float)(200 + scene / 3);
 		words[2] = scene % 2 == 0 ? 300 : 0; /* texts of two lengths */
+		snprintf(s->sentence[scene], sizeof(s->sentence[scene]), "%c at place %c%s",
+			 (char)('a' + scene % 3), (char)('a' + scene / 3),
+			 scene % 2 == 0 ? " again" : "");
+		s->text[i] = s->sentence[scene];
 	}
 }
 
@@ -262,36 +269,90 @@ static bool stop_after(void *user)
 }
 
 /* Stopped again and again, taken up each time from the checkpoint. */
-static void test_a_resumed_training_has_the_same_bits(void **state)
+static void check_resume(const struct ist_pairs *pairs, const char *given)
 {
-	static const char given[] = "{" SMALL ", \"epochs\": 6, \"dropout\": 0.3, "
-				    "\"negatives\": \"hardest\"}";
 	char folder[] = "/tmp/test-gxn-XXXXXX";
-	struct ist_model *whole, *model = NULL;
+	struct ist_model *whole = train(pairs, given, NULL), *model = NULL;
+	const struct ist_weights *want = ((struct ist_network *)whole->state)->theta, *got;
 	struct ist_err err;
-	struct scenes s;
 	int stops = 0;
 
-	scenes_init(&s);
-	whole = train(&s.pairs, given, NULL);
 	assert_non_null(mkdtemp(folder));
 	while (model == NULL) {
-		int left = 7;
+		int left = 3;
 		const struct ist_train_hooks hooks = {
 		    .user = &left, .stop = stop_after, .checkpoint_dir = folder};
 		json_t *params = world_params("gxn", given);
-		enum ist_code code = ist_gxn_train(&s.pairs, params, 3, &hooks, &model, &err);
+		enum ist_code code = ist_gxn_train(pairs, params, 3, &hooks, &model, &err);
 
 		json_decref(params);
 		assert_true(code == IST_OK || code == IST_CANCELLED);
 		assert_true(++stops < 100);
 	}
 	assert_true(stops > 2);
-	assert_same(whole, model, &s.pairs);
+	got = ((struct ist_network *)model->state)->theta;
+	assert_int_equal(want->size, got->size);
+	assert_memory_equal(want->value, got->value, want->size * sizeof(*want->value));
 	ist_model_unref(whole);
 	ist_model_unref(model);
 	assert_ist_ok(ist_dir_remove(folder, &err));
+}
+
+/* Alone, with dropout; beside sentences of both kinds of training; beside pictures; beside both. */
+static void test_a_resumed_training_has_the_same_bits(void **state)
+{
+	static const char sentences[] =
+	    "\"captions\": true, \"decoder\": 8, \"caption_words\": 6, \"scst_epochs\": 1";
+	static const char pictures[] = "\"generator\": \"pixels\", \"generator_width\": 4, "
+				       "\"critic_width\": 4, \"z\": 4, \"condition\": 4";
+	struct scenes s;
+
+	scenes_init(&s);
+	check_resume(&s.pairs, "{" SMALL ", \"epochs\": 3, \"dropout\": 0.3, "
+			       "\"negatives\": \"hardest\"}");
+	for (int on = 1; on < 4; on++) {
+		ist_autofree char *given =
+		    ist_format("{" SMALL ", \"epochs\": 2, %s%s%s}", on & 1 ? sentences : "",
+			       on == 3 ? ", " : "", on & 2 ? pictures : "");
+
+		check_resume(&s.pairs, given);
+	}
 	scenes_finish(&s);
+}
+
+/* What stands under a prefix in a model's weights, as one sum. */
+static double sum_of(const struct ist_model *model, const char *prefix)
+{
+	const struct ist_weights *theta = ((struct ist_network *)model->state)->theta;
+	double sum = 0;
+
+	for (size_t i = 0; i < theta->n; i++)
+		for (size_t k = 0; k < theta->weights[i]->size; k++)
+			if (strncmp(theta->weights[i]->name, prefix, strlen(prefix)) == 0)
+				sum += fabs((double)theta->weights[i]->value[k]);
+	return sum;
+}
+
+/* Features imagined from texts move the text's encoder alone; nothing else has another start. */
+static void test_imagination_reaches_the_text(void **state)
+{
+	static const char given[] = "{\"code\": 8, \"epochs\": 2, \"batch\": 24, \"margin\": 0%s}";
+	ist_autofree char *plain = ist_format(given, "");
+	ist_autofree char *with = ist_format(given, ", \"generator\": \"feature\"");
+	struct world w;
+	struct ist_model *a, *b;
+
+	world_init(&w);
+	a = train(&w.pairs, plain, NULL);
+	b = train(&w.pairs, with, NULL);
+	assert_true(sum_of(a, "render.") == 0 && sum_of(b, "render.") > 0);
+	assert_true(sum_of(a, "text.l.") != sum_of(b, "text.l."));
+	assert_int_equal(ist_method_abilities(a->method, a->params),
+			 IST_EMBED_IMAGE | IST_EMBED_TEXT);
+	assert_true(ist_method_abilities(b->method, b->params) & IST_RECONSTRUCT);
+	ist_model_unref(a);
+	ist_model_unref(b);
+	world_finish(&w);
 }
 
 /* ---- parameters ---- */
@@ -350,5 +411,6 @@ TEST_MAIN(cmocka_unit_test(test_it_learns_to_see_and_to_read),
 	  cmocka_unit_test(test_an_index_scores_as_the_loss_did),
 	  cmocka_unit_test(test_one_level_alone), cmocka_unit_test(test_files),
 	  cmocka_unit_test(test_a_resumed_training_has_the_same_bits),
+	  cmocka_unit_test(test_imagination_reaches_the_text),
 	  cmocka_unit_test(test_what_cannot_be_trained),
 	  cmocka_unit_test(test_what_the_data_decide))

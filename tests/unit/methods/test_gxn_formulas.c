@@ -369,6 +369,97 @@ static void test_one_level_alone(void **state)
 	check_levels(0, 0, 2);
 }
 
+/* A step of one generator alone, features from texts or sentences from pictures: how many weights
+ * of each part of the encoders moved. */
+struct routes {
+	size_t image_h, image_l, text_h, text_l;
+};
+
+static struct routes routes_of(const struct bed *bed, const struct ist_weights *before)
+{
+	return (struct routes){moved(bed, before, "image.h"), moved(bed, before, "image.l"),
+			       moved(bed, before, "text.h"), moved(bed, before, "text.l")};
+}
+
+static void imagine(struct bed *bed, const struct ist_gxn_batch *batch,
+		    struct ist_optimiser *encoders)
+{
+	struct ist_weights *generator = ist_gxn_generator(&bed->s);
+	struct ist_weights *critic = ist_gxn_critic(&bed->s);
+	struct ist_gxn_imagine_terms terms;
+	struct ist_gxn_imagine *part;
+	struct ist_err err;
+
+	ist_weights_init(generator, 3);
+	ist_weights_init(critic, 3);
+	assert_ist_ok(ist_gxn_imagine_create(&bed->s, bed->theta, generator, critic, &part, &err));
+	ist_gxn_imagine_step(part, batch, encoders, &terms);
+	ist_gxn_imagine_destroy(part);
+	ist_weights_destroy(generator);
+	ist_weights_destroy(critic);
+}
+
+static void tell(struct bed *bed, struct ist_gxn_batch *batch, struct ist_optimiser *encoders)
+{
+	static const char *const text[BATCH] = {"a b", "b", "c a b", "a", "b c", "c"};
+	static const uint32_t rows[BATCH] = {0, 1, 2, 3, 4, 5};
+	static const int64_t item[BATCH] = {0, 1, 2, 3, 4, 5};
+	static const uint8_t parts[BATCH]; /* all to train on */
+	const struct ist_pairs pairs = {.n = BATCH, .text = text, .item = item, .part = parts};
+	struct ist_gxn_caption_terms terms;
+	struct ist_gxn_captions *part;
+	struct ist_err err;
+
+	assert_ist_ok(
+	    ist_gxn_captions_create(&bed->s, bed->theta, &pairs, rows, BATCH, &part, &err));
+	ist_gxn_captions_start(part);
+	batch->text = text;
+	batch->row = rows;
+	ist_gxn_captions_step(part, batch, encoders, &terms);
+	assert_true(terms.L_xe > 0);
+	ist_gxn_captions_destroy(part);
+}
+
+/* What is imagined from t_l moves t_l's map alone, what is told of v_l moves v_l's alone, and the
+ * ranking loss moves all four. */
+static void test_routes_of_the_gradients(void **state)
+{
+	static const struct routes want[] = {{2, 2, 2, 2}, {0, 0, 0, 2}, {0, 2, 0, 0}};
+	struct ist_gxn_settings s = linear();
+
+	s.generator = IST_GXN_FEATURE;
+	s.z = s.condition = s.g = s.f = 4;
+	s.beta_f = s.beta_w = .5;
+	s.beta_s = 2;
+	s.gan_lr = s.caption_lr = 1e-3;
+	s.captions = true;
+	s.dictionary = 3;
+	s.caption_words = 4;
+	s.decoder = 5;
+	for (size_t i = 0; i < IST_COUNT(want); i++) {
+		struct ist_optimiser encoders = ist_gxn_encoders_optimiser(&s);
+		struct ist_weights *before = ist_gxn_theta(&s, false);
+		static struct fed f;
+		struct routes got;
+		struct bed bed;
+
+		bed_init(&bed, s);
+		feed_init(&f, &bed);
+		memcpy(before->value, bed.theta->value, bed.theta->size * sizeof(ist_real));
+		if (i == 0)
+			ist_gxn_ranking_step(bed.part, &f.batch, false, false, &encoders);
+		else if (i == 1)
+			imagine(&bed, &f.batch, &encoders);
+		else
+			tell(&bed, &f.batch, &encoders);
+		got = routes_of(&bed, before);
+		assert_memory_equal(&got, &want[i], sizeof(got));
+		ist_weights_destroy(before);
+		ist_optimiser_finish(&encoders);
+		bed_finish(&bed);
+	}
+}
+
 /* Dropout is a function of seed and step, and another one for a batch's second step. */
 static void test_dropout(void **state)
 {
@@ -394,4 +485,4 @@ static void test_dropout(void **state)
 
 TEST_MAIN(cmocka_unit_test(test_the_loss_by_plain_loops), cmocka_unit_test(test_gradients),
 	  cmocka_unit_test(test_one_item), cmocka_unit_test(test_one_level_alone),
-	  cmocka_unit_test(test_dropout))
+	  cmocka_unit_test(test_routes_of_the_gradients), cmocka_unit_test(test_dropout))
