@@ -115,6 +115,9 @@ void ist_gxn_ranking_destroy(struct ist_gxn_ranking *ranking);
 /* One step; `again`: the second of a batch, with a dropout of its own. Returns L_R+. */
 double ist_gxn_ranking_step(struct ist_gxn_ranking *ranking, const struct ist_gxn_batch *batch,
 			    bool hardest, bool again, struct ist_optimiser *encoders);
+/* A pass that moves nothing but the running statistics, by that momentum. */
+void ist_gxn_ranking_settle(struct ist_gxn_ranking *ranking, const struct ist_gxn_batch *batch,
+			    double momentum);
 
 /* ---- image -> text (gxn_caption.c, gxn_judge.c, gxn_decode.c) ---- */
 

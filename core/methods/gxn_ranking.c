@@ -115,3 +115,11 @@ double ist_gxn_ranking_step(struct ist_gxn_ranking *r, const struct ist_gxn_batc
 	ist_optimiser_step(encoders, &r->theta, 1);
 	return (double)L->value[0];
 }
+
+void ist_gxn_ranking_settle(struct ist_gxn_ranking *r, const struct ist_gxn_batch *batch,
+			    double momentum)
+{
+	feed(r, batch, false);
+	ist_graph_forward(r->graph);
+	ist_norms_move(&r->norms, momentum);
+}

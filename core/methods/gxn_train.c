@@ -14,7 +14,8 @@
 #include "core/methods/training.h"
 #include "core/methods/word_network.h"
 
-#define WARM_UP 5 /* all negatives for so much of the epochs, before the hardest alone */
+#define WARM_UP 5   /* all negatives for so much of the epochs, before the hardest alone */
+#define SETTLING 24 /* batches that statistics are taken from */
 
 enum { RANK, XE, RL, REWARD, JUDGE, DREAM, KL, N_TERMS };
 static const char *const term_names[N_TERMS] = {"L_R", "L_xe", "L_rl", "reward",
@@ -169,6 +170,19 @@ static void step(void *user, size_t epoch, size_t number, double *terms)
 			terms[n++] = all[i];
 }
 
+/* Statistics that run along lag behind weights that move fast, and a model lives by them: on
+ * pictures that are mostly ground its embeddings would be worth a fraction. So they are taken anew,
+ * as the mean over some batches while the weights rest. */
+static void settle_statistics(struct training *t, size_t epoch)
+{
+	size_t n = IST_MIN(t->t.loop.n_batches, (size_t)SETTLING);
+
+	for (size_t i = 0; t->s.cnn && i < n; i++) {
+		load_batch(t, epoch, i);
+		ist_gxn_ranking_settle(t->ranking, &t->batch, 1 / (double)(i + 1));
+	}
+}
+
 /* How the sentences are, by what they are trained for in the end. */
 static void end_epoch(void *user, size_t epoch)
 {
@@ -176,6 +190,7 @@ static void end_epoch(void *user, size_t epoch)
 	const struct ist_train_hooks *h = t->t.loop.hooks;
 	double cider;
 
+	settle_statistics(t, epoch);
 	if (t->captions == NULL || h->curve == NULL)
 		return;
 	cider = ist_gxn_captions_judge(t->captions, t->t.kept, t->t.pairs);

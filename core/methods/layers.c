@@ -167,9 +167,14 @@ ist_node *ist_layer_batch_norm(struct ist_norms *norms, struct ist_graph *graph,
 	return y;
 }
 
-void ist_norms_track(const struct ist_norms *norms)
+void ist_norms_move(const struct ist_norms *norms, double momentum)
 {
 	for (size_t i = 0; i < norms->n; i++)
 		ist_batch_norm_track(norms->use[i].y, norms->use[i].mean, norms->use[i].variance,
-				     .1);
+				     momentum);
+}
+
+void ist_norms_track(const struct ist_norms *norms)
+{
+	ist_norms_move(norms, .1);
 }

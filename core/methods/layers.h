@@ -60,5 +60,7 @@ void ist_layer_add_batch_norm(struct ist_weights *group, const char *name, size_
 ist_node *ist_layer_batch_norm(struct ist_norms *norms, struct ist_graph *graph,
 			       struct ist_weights *group, const char *name, ist_node *x);
 void ist_norms_track(const struct ist_norms *norms);
+/* By that momentum: with 1 / k at the k-th of several passes they become their mean. */
+void ist_norms_move(const struct ist_norms *norms, double momentum);
 
 #endif
