@@ -204,7 +204,8 @@ static void follow(struct ist_gxn_imagine *a)
 		const struct ist_weight *live = a->generator->weights[i];
 
 		for (size_t k = 0; k < live->size; k++)
-			a->kept[i]->value[k] += share * (live->value[k] - a->kept[i]->value[k]);
+			a->kept[i]->value[k] =
+			    (1 - share) * a->kept[i]->value[k] + share * live->value[k];
 		a->kept[i]->squares_known = false;
 	}
 }
