@@ -197,11 +197,19 @@ struct ist_gxn_dreams {
 	ist_node *L_fool, *L_KL, *L;
 };
 
+/* What the model will draw with: the kept generator, as a query runs it but for its statistics. */
+struct ist_gxn_rest {
+	struct ist_graph *graph;
+	struct ist_norms norms;
+	ist_node *text, *z;
+};
+
 struct ist_gxn_imagine {
 	struct ist_gxn_settings s;
 	struct ist_weights *theta, *generator, *critic;
 	struct ist_gxn_judges judges;
 	struct ist_gxn_dreams dreams;
+	struct ist_gxn_rest rest;
 	struct ist_optimiser optimiser_G, optimiser_D;
 	struct ist_weight **kept; /* (generator->n) theta's counterparts */
 };
@@ -219,6 +227,13 @@ void ist_gxn_imagine_destroy(struct ist_gxn_imagine *imagine);
  * the batch as the encoder "pixels" makes them: image_scaling has to be none for them. */
 void ist_gxn_imagine_step(struct ist_gxn_imagine *imagine, const struct ist_gxn_batch *batch,
 			  struct ist_optimiser *encoders, struct ist_gxn_imagine_terms *ret);
+/* One batch's share of the kept generator's statistics, taken while its weights rest: averages of
+ * statistics are not the statistics of averaged weights. */
+void ist_gxn_imagine_settle(struct ist_gxn_imagine *imagine, const struct ist_gxn_batch *batch,
+			    double momentum);
+/* G(z, mu(t_l)) of scaled texts (N, n_in) by the kept weights. */
+ist_node *ist_gxn_draw(struct ist_norms *norms, struct ist_graph *graph, struct ist_weights *theta,
+		       const struct ist_gxn_settings *s, ist_node *text, ist_node *z);
 /* struct ist_method's render_side, render and reconstruct. */
 size_t ist_gxn_render_side(const struct ist_model *model);
 IST_CHECKED enum ist_code ist_gxn_render(const struct ist_model *model, const float *x,

@@ -78,6 +78,19 @@ static enum ist_code create_dreams(struct ist_gxn_imagine *a, struct ist_err *er
 	return ist_graph_compile(g, true, err);
 }
 
+static enum ist_code create_rest(struct ist_gxn_imagine *a, struct ist_err *err)
+{
+	struct ist_gxn_rest *r = &a->rest;
+	const struct ist_gxn_settings *s = &a->s;
+
+	r->graph = ist_graph_create();
+	r->norms.training = true;
+	r->text = ist_input(r->graph, "text", s->batch, ist_gxn_width(s, IST_TEXT));
+	r->z = ist_input(r->graph, "z", s->batch, s->z);
+	(void)ist_gxn_draw(&r->norms, r->graph, a->theta, s, r->text, r->z);
+	return ist_graph_compile(r->graph, false, err);
+}
+
 /* "generator.x" is kept as "render.x". */
 static void find_kept(struct ist_gxn_imagine *a)
 {
@@ -110,6 +123,8 @@ enum ist_code ist_gxn_imagine_create(const struct ist_gxn_settings *s, struct is
 	code = create_judges(a, err);
 	if (code == IST_OK)
 		code = create_dreams(a, err);
+	if (code == IST_OK)
+		code = create_rest(a, err);
 	if (code != IST_OK) {
 		ist_gxn_imagine_destroy(a);
 		return ist_wrap(err, "imagination");
@@ -124,6 +139,7 @@ void ist_gxn_imagine_destroy(struct ist_gxn_imagine *a)
 		return;
 	ist_graph_destroy(a->judges.graph);
 	ist_graph_destroy(a->dreams.graph);
+	ist_graph_destroy(a->rest.graph);
 	ist_optimiser_finish(&a->optimiser_G);
 	ist_optimiser_finish(&a->optimiser_D);
 	free(a->kept);
@@ -237,4 +253,15 @@ void ist_gxn_imagine_step(struct ist_gxn_imagine *a, const struct ist_gxn_batch 
 	*ret = (struct ist_gxn_imagine_terms){.L_D = (double)a->judges.L->value[0],
 					      .L_G = (double)n->L_fool->value[0],
 					      .L_KL = (double)n->L_KL->value[0]};
+}
+
+void ist_gxn_imagine_settle(struct ist_gxn_imagine *a, const struct ist_gxn_batch *batch,
+			    double momentum)
+{
+	struct ist_gxn_rest *r = &a->rest;
+
+	memcpy(r->text->value, batch->x[IST_TEXT], r->text->size * sizeof(*r->text->value));
+	draw_noise(batch, "settling", r->z);
+	ist_graph_forward(r->graph);
+	ist_norms_move(&r->norms, momentum);
 }

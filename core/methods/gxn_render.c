@@ -15,14 +15,12 @@ static const struct ist_gxn_settings *settings_of(const struct ist_model *model)
 	return ((const struct ist_network *)model->state)->settings;
 }
 
-/* G(z, mu(t_l)) of scaled texts (N, n_in). */
-static ist_node *imagine(struct ist_graph *graph, struct ist_weights *theta,
-			 const struct ist_gxn_settings *s, ist_node *text, ist_node *z)
+ist_node *ist_gxn_draw(struct ist_norms *norms, struct ist_graph *graph, struct ist_weights *theta,
+		       const struct ist_gxn_settings *s, ist_node *text, ist_node *z)
 {
-	struct ist_norms norms = {.training = false};
 	ist_node *t_l = ist_gxn_text_grounded(graph, theta, s, text);
 
-	return ist_gxn_generate(&norms, graph, theta, "render", s, z,
+	return ist_gxn_generate(norms, graph, theta, "render", s, z,
 				ist_gxn_condition(graph, theta, "render", s, t_l).mu);
 }
 
@@ -66,7 +64,8 @@ enum ist_code ist_gxn_render(const struct ist_model *model, const float *x, uint
 	ist_autofree float *scaled = ist_alloc(n_in, sizeof(*scaled));
 	struct ist_graph *graph = ist_graph_create();
 	ist_node *text = ist_input(graph, "text", 1, n_in), *z = ist_input(graph, "z", 1, s->z);
-	ist_node *picture = imagine(graph, network->theta, s, text, z);
+	struct ist_norms norms = {.training = false};
+	ist_node *picture = ist_gxn_draw(&norms, graph, network->theta, s, text, z);
 	enum ist_code code = ist_graph_compile(graph, false, err);
 
 	ist_scaling_apply(&network->scaling[IST_TEXT], x, 1, scaled);
@@ -87,7 +86,8 @@ static ist_node *feature(struct ist_graph *graph, const struct ist_network *netw
 {
 	const struct ist_gxn_settings *s = network->settings;
 	ist_node *z = ist_input(graph, "z", x->dim[0], s->z);
-	ist_node *y = imagine(graph, network->theta, s, x, z);
+	struct ist_norms norms = {.training = false};
+	ist_node *y = ist_gxn_draw(&norms, graph, network->theta, s, x, z);
 
 	(void)user;
 	if (y == NULL || y->n_dims == 2)

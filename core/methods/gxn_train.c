@@ -177,9 +177,14 @@ static void settle_statistics(struct training *t, size_t epoch)
 {
 	size_t n = IST_MIN(t->t.loop.n_batches, (size_t)SETTLING);
 
-	for (size_t i = 0; t->s.cnn && i < n; i++) {
+	if (!t->s.cnn && t->imagine == NULL)
+		return;
+	for (size_t i = 0; i < n; i++) {
 		load_batch(t, epoch, i);
-		ist_gxn_ranking_settle(t->ranking, &t->batch, 1 / (double)(i + 1));
+		if (t->s.cnn)
+			ist_gxn_ranking_settle(t->ranking, &t->batch, 1 / (double)(i + 1));
+		if (t->imagine != NULL)
+			ist_gxn_imagine_settle(t->imagine, &t->batch, 1 / (double)(i + 1));
 	}
 }
 

@@ -313,6 +313,26 @@ static void test_running_average(void **state)
 	}
 }
 
+/* The kept generator's statistics become those of its own pictures. */
+static void test_settled_statistics(void **state)
+{
+	struct bed bed;
+	const struct ist_weight *mean;
+	const ist_node *x;
+	double sum = 0;
+
+	bed_init(&bed, features());
+	bed_step(&bed);
+	ist_gxn_imagine_settle(bed.part, &bed.batch, 1);
+	mean = ist_weights_find(bed.theta, "render.norm1.running_mean");
+	assert_ptr_equal(bed.part->rest.norms.use[1].mean, mean);
+	x = bed.part->rest.norms.use[1].y->in[0];
+	for (size_t i = 0; i < BATCH; i++)
+		sum += (double)x->value[i * x->dim[1] + 2] / BATCH;
+	assert_near((double)mean->value[2], sum);
+	bed_finish(&bed);
+}
+
 #ifdef IST_REAL_DOUBLE
 /* ---- gradients ---- */
 
@@ -511,7 +531,7 @@ static void test_steps_allocate_nothing(void **state)
 TEST_MAIN(cmocka_unit_test(test_terms_of_the_discriminator),
 	  cmocka_unit_test(test_wrong_texts_are_of_other_items),
 	  cmocka_unit_test(test_condition_and_inputs), cmocka_unit_test(test_running_average),
-	  cmocka_unit_test(test_gradients),
+	  cmocka_unit_test(test_settled_statistics), cmocka_unit_test(test_gradients),
 	  cmocka_unit_test(test_without_its_weight_a_wrong_text_costs_nothing),
 	  cmocka_unit_test(test_two_colours_are_learned),
 	  cmocka_unit_test(test_steps_allocate_nothing))
