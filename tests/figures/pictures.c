@@ -2,7 +2,7 @@
  * Pictures that a method draws from sentences: how many show what was asked for.
  *
  *   figures-pictures [--seeds N] [--first SEED] [--noise N] [--curve EPOCHS] [--sheet PNG]
- *                    [--save FOLDER] ROWS.json BASE
+ *                    [--save FOLDER] [--load FOLDER] ROWS.json BASE
  *
  * BASE is made by gxn_data of scenes of one object; ROWS.json is {"title": {parameters of gxn},
  * ...}. A small network that has learned from the real training pictures says what colour and shape
@@ -10,7 +10,9 @@
  * scene is asked for by one of its sentences, drawn by --noise seeds. Prints Markdown: the share of
  * renders with the asked colour and shape, by noise seed, with colour and shape apart, and how much
  * two renders of one sentence differ beside two real pictures of one scene; --sheet gets renders
- * (columns: a real picture, then noise seeds) of the first row's first seed.
+ * (columns: a real picture, then noise seeds) of the first row's first seed. --save keeps that
+ * model, and under FOLDER-EPOCH what it was at every look; --load measures such a folder in place
+ * of a training.
  */
 #include <math.h>
 #include <stdio.h>
@@ -31,7 +33,7 @@
 struct options {
 	uint64_t first;
 	size_t seeds, noise, curve;
-	const char *sheet, *save;
+	const char *sheet, *save, *load;
 };
 
 /* What is asked for: a sentence of each held-out item, another one from item to item. */
@@ -152,6 +154,7 @@ static double real_spread(const struct questions *q)
 
 struct looking {
 	const struct questions *questions;
+	const char *save;
 	const char *title;
 	uint64_t seed;
 };
@@ -160,7 +163,9 @@ static void look(void *user, const struct ist_model *model, size_t epoch)
 {
 	const struct looking *l = user;
 	struct result r = measure(l->questions, model, 1);
+	ist_autofree char *folder = l->save != NULL ? ist_format("%s-%zu", l->save, epoch) : NULL;
 
+	save_model(model, folder);
 	fprintf(stderr,
 		"%s, seed %llu, epoch %zu: colour and shape %.3f, colour %.3f, shape %.3f\n",
 		l->title, (unsigned long long)l->seed, epoch, r.both[0], r.colour[0], r.shape[0]);
@@ -211,13 +216,18 @@ static void print_result(const struct setting *setting, uint64_t seed, const str
 static void run_one(const struct questions *q, const struct setting *setting,
 		    const struct options *o, uint64_t seed, bool first)
 {
-	struct looking looking = {.questions = q, .title = setting->title, .seed = seed};
+	struct looking looking = {
+	    .questions = q, .save = first ? o->save : NULL, .title = setting->title, .seed = seed};
 	const struct watch watch = {.every = o->curve, .look = look, .user = &looking};
 	ist_auto(ist_model_unref_ptr) struct ist_model *model = NULL;
 	struct result result;
-	double seconds;
+	double seconds = 0;
+	struct ist_err err;
 
-	model = train_watched(setting, &q->file->pairs, seed, &watch, &seconds);
+	if (o->load != NULL)
+		runs_check(ist_model_load(o->load, &model, &err), &err);
+	else
+		model = train_watched(setting, &q->file->pairs, seed, &watch, &seconds);
 	result = measure(q, model, o->noise);
 	print_result(setting, seed, &result, o->noise, seconds);
 	if (first && o->sheet != NULL)
@@ -246,6 +256,8 @@ static int read_options(int argc, char **argv, struct options *o)
 			o->sheet = value;
 		else if (strcmp(argv[at], "--save") == 0)
 			o->save = value;
+		else if (strcmp(argv[at], "--load") == 0)
+			o->load = value;
 	}
 	return at;
 }
@@ -262,7 +274,8 @@ int main(int argc, char **argv)
 
 	if (argc - at != 2) {
 		fprintf(stderr, "usage: figures-pictures [--seeds N] [--first SEED] [--noise N] "
-				"[--curve EPOCHS] [--sheet PNG] [--save FOLDER] ROWS.json BASE\n");
+				"[--curve EPOCHS] [--sheet PNG] [--save FOLDER] [--load FOLDER] "
+				"ROWS.json BASE\n");
 		return 2;
 	}
 	n_rows = settings_read(argv[at], "gxn", &rows, settings);
