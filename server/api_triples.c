@@ -315,8 +315,11 @@ enum ist_code ist_api_list_triples(struct ist_request *rq, struct ist_reply *re,
 	enum ist_code code;
 
 	if (ist_request_query_int(rq, "limit", PAGE_DEFAULT, 1, PAGE_MAX, &limit, err) != IST_OK ||
-	    ist_request_query_int(rq, "cursor", 0, 0, LONG_MAX, &after, err) != IST_OK ||
-	    ist_store_collection_get(rq->daemon->store, rq->segment[0], &c, err) != IST_OK)
+	    ist_request_query_int(rq, "cursor", 0, 0, LONG_MAX, &after, err) != IST_OK)
+		return err->code;
+	if (item != NULL && !ist_name_is_valid(item, strlen(item)))
+		return ist_fail_at(err, IST_INVALID, "/item", "is no id that an item can have");
+	if (ist_store_collection_get(rq->daemon->store, rq->segment[0], &c, err) != IST_OK)
 		return err->code;
 	code = ist_triples_list(c, item, after, (size_t)limit + 1, rq->arena, &list, &n, err);
 	ist_collection_unref(c);

@@ -6,9 +6,10 @@
  *
  *   run pictures [SERVER]
  *
- * SERVER has what an earlier call made or anybody else: a collection `shapes` whose active model
- * writes and draws, and a collection `edits` with a model that composes. Without it a daemon
- * is started and both are trained, which takes some twenty minutes on one core.
+ * SERVER has what an earlier call made, or anybody else: a collection `shapes` with a model that
+ * writes and one that draws (the newest of each), and a collection `edits` with one that composes.
+ * Without it a daemon is started and they are trained, which takes some fifteen minutes on one core
+ * that has nothing else to do.
  */
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
@@ -20,8 +21,13 @@ const HOUR_S = 3600;
 const SHOWN = 8; /* pictures with a sentence */
 const ASKED = 4; /* sentences with pictures */
 const DRAWN = 5; /* of each sentence */
-const STEPS = { captions: true, generator: 'pixels', epochs: 200, channels: 8, code: 64, hidden: 32,
-  word_width: 32, decoder: 64, generator_width: 16, critic_width: 16, z: 16, condition: 32 };
+const SMALL = { channels: 8, code: 64, hidden: 32, word_width: 32 };
+const TRAININGS = [
+  ['shapes', { method: 'gxn', params: { ...SMALL, captions: true, epochs: 40, decoder: 64 } }],
+  ['shapes', { method: 'gxn', params: { ...SMALL, generator: 'pixels', epochs: 55,
+    generator_width: 16, critic_width: 32 } }],
+  ['edits', { method: 'dmim', params: { epochs: 15 }, activate: 'always' }],
+];
 
 async function load(daemon, name, pictures, objects) {
   const folder = path.join(daemon.folder, name);
@@ -33,16 +39,15 @@ async function load(daemon, name, pictures, objects) {
 
 async function train(daemon, collection, body) {
   const { id } = await daemon.ask('POST', `/v1/collections/${collection}/trainings`,
-    { activate: 'always', ...body });
+    { activate: 'never', ...body });
   const job = await daemon.job(id, HOUR_S);
   if (job.state !== 'done') throw new Error(JSON.stringify(job.error));
 }
 
 async function prepare(daemon) {
-  await load(daemon, 'shapes', '400', '1');
+  await load(daemon, 'shapes', '1500', '1');
   await load(daemon, 'edits', '2000', '3');
-  await train(daemon, 'shapes', { method: 'gxn', params: STEPS });
-  await train(daemon, 'edits', { method: 'dmim' });
+  for (const [collection, body] of TRAININGS) await train(daemon, collection, body);
 }
 
 /* ---- sentences and drawings ---- */
@@ -74,16 +79,25 @@ const STYLE = `body { font: 15px "DejaVu Sans", sans-serif; margin: 20px; width:
   .row { display: flex; gap: 10px; align-items: center; margin-bottom: 8px }
   .row p { width: 330px; margin: 0; text-align: right }`;
 
+/* The newest model that can. */
+async function able(daemon, at, ability) {
+  const { models } = await daemon.ask('GET', `${at}/models`);
+  const found = models.findLast((model) => model.can.includes(ability));
+  if (!found) throw new Error(`no model of ${at} can ${ability}`);
+  return found.id;
+}
+
 async function made(daemon, page) {
   const at = '/v1/collections/shapes';
-  const model = (await daemon.ask('GET', at)).active_model;
+  const writer = await able(daemon, at, 'caption');
+  const painter = await able(daemon, at, 'render');
   const items = await heldOut(daemon, 'shapes', SHOWN);
   const said = await Promise.all(items.map(async ({ id }) => {
-    const reply = await daemon.ask('POST', `${at}/models/${model}:caption`, { image: { id } });
+    const reply = await daemon.ask('POST', `${at}/models/${writer}:caption`, { image: { id } });
     return figure(await original(daemon, 'shapes', id), reply.captions[0].text);
   }));
   const drawn = await Promise.all(items.slice(0, ASKED).map(async ({ texts: [text] }) => {
-    const reply = await daemon.ask('POST', `${at}/models/${model}:render`,
+    const reply = await daemon.ask('POST', `${at}/models/${painter}:render`,
       { text, count: DRAWN, seed: 1 });
     return `<div class="row"><p>${text}</p>${reply.images.map((one) => figure(one.base64)).join('')}
       </div>`;

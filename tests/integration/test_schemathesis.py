@@ -17,10 +17,13 @@ SEED = os.environ.get("ISTHMUS_SCHEMATHESIS_SEED", "1")
 
 
 def fill(daemon):
-    """Collection `stamps` with m_1 to m_3 and jobs up to j_12."""
+    """Collection `stamps` with m_1 to m_3 and jobs up to j_12; m_3 writes and imagines."""
     live.load_stamps(daemon)
-    for seed in range(3):
+    for seed in range(2):
         daemon.train("stamps", method="linear", seed=seed, activate="always")
+    daemon.train("stamps", method="gxn", activate="always", params={
+        "captions": True, "generator": "feature", "epochs": 2, "batch": 16, "code": 8,
+        "decoder": 8, "z": 4, "condition": 8, "generator_width": 8, "critic_width": 8})
     for _ in range(9):
         job = daemon.must("POST", "/v1/collections/stamps/models/m_3:evaluate", {})
         assert daemon.job(job["id"])["state"] == "done"

@@ -38,6 +38,7 @@ def test_listed_as_they_came_and_of_an_item(api, collection):
     assert api.get(f"{path}?item=a").json["triples"] == [triples[0], triples[3]]
     assert api.get(f"{path}?item=c").json["triples"] == triples[1:]
     assert api.get(f"{path}?item=nobody").json == {"triples": [], "next": None}
+    assert api.get(f"{path}?item=a%01").pointer == "/item"
     for item, all_of in (("", triples), ("&item=c", triples[1:])):
         first = api.get(f"{path}?limit=2{item}").json
         rest = api.get(f"{path}?limit=2{item}&cursor={first['next']}").json
