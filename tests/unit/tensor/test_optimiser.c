@@ -157,6 +157,36 @@ static void test_no_gradient_no_move(void **state)
 	ist_weights_destroy(group);
 }
 
+/* An optimiser of some prefixes leaves the other weights alone, and out of its norm. */
+static void test_moves_by_name(void **state)
+{
+	static const char *const names[] = {"image.w", "text.w", "caption.w"};
+	struct ist_weights *group = ist_weights_create("g");
+	struct ist_optimiser o = optimiser(&ist_optimiser_sgd);
+	const double lr = o.lr = 1;
+	size_t three = 3;
+
+	o.weight_decay = o.momentum = 0;
+	o.prefix[0] = "image.";
+	o.prefix[1] = "text.";
+	o.clip = sqrt(6) / 2;
+	for (size_t i = 0; i < IST_COUNT(names); i++)
+		ist_weights_add_normal(group, names[i], 1, &three, 1, 0);
+	ist_weights_allocate(group, true);
+	ist_weights_init(group, 1);
+	for (size_t i = 0; i < group->n; i++)
+		for (size_t k = 0; k < three; k++)
+			ist_weight_dense(group->weights[i])[k] = 1;
+	ist_optimiser_step(&o, &group, 1);
+	for (size_t i = 0; i < group->n; i++) {
+		assert_int_equal(group->weights[i]->steps, i < 2);
+		assert_true(fabs((double)group->weights[i]->value[0] - (i < 2 ? 1 - lr / 2 : 1)) <
+			    1e-6);
+	}
+	ist_optimiser_finish(&o);
+	ist_weights_destroy(group);
+}
+
 /* A small network over a big weight, so that panels, blocks and threads all take part. */
 struct net {
 	struct ist_weights *theta;
@@ -308,7 +338,7 @@ static void test_checkpoint_goes_on_bit_for_bit(void **state)
 }
 
 TEST_MAIN(cmocka_unit_test(test_every_rule), cmocka_unit_test(test_clipping_is_over_all_groups),
-	  cmocka_unit_test(test_no_gradient_no_move), cmocka_unit_test(test_training_learns),
-	  cmocka_unit_test(test_threads_change_no_bit),
+	  cmocka_unit_test(test_no_gradient_no_move), cmocka_unit_test(test_moves_by_name),
+	  cmocka_unit_test(test_training_learns), cmocka_unit_test(test_threads_change_no_bit),
 	  cmocka_unit_test(test_parts_equal_the_whole),
 	  cmocka_unit_test(test_checkpoint_goes_on_bit_for_bit))
