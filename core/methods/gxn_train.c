@@ -131,8 +131,8 @@ static void write_captions(struct training *t, double *terms)
 
 	ist_gxn_captions_step(t->captions, &t->batch, &t->encoders, &told);
 	terms[XE] = told.L_xe;
-	terms[RL] = told.L_rl;
-	terms[REWARD] = told.reward;
+	terms[RL] = t->batch.scst ? told.L_rl : NAN;
+	terms[REWARD] = t->batch.scst ? told.reward : NAN;
 }
 
 /* Terms of what is on. */

@@ -180,8 +180,9 @@ static void report(struct ist_loop *loop, double figure)
 	const struct ist_train_hooks *h = loop->hooks;
 
 	for (size_t i = 0; i < loop->n_terms && h->curve != NULL; i++)
-		h->curve(h->user, loop->terms[i], loop->at.epoch + 1,
-			 loop->at.sum[i] / (double)loop->n_batches);
+		if (!isnan(loop->at.sum[i]))
+			h->curve(h->user, loop->terms[i], loop->at.epoch + 1,
+				 loop->at.sum[i] / (double)loop->n_batches);
 	if (h->curve != NULL && !isnan(figure))
 		h->curve(h->user, "validation", loop->at.epoch + 1, figure);
 }

@@ -36,7 +36,8 @@ struct ist_loop {
 	void (*start_epoch)(void *user, size_t epoch); /* may be NULL */
 	/* After its last step, before validation; curves of its own go to the hooks. NULL: none. */
 	void (*end_epoch)(void *user, size_t epoch);
-	/* One step on that batch; the values of the terms go to terms (n_terms). */
+	/* One step on that batch; the values of the terms go to terms (n_terms), NAN for one that
+	 * an epoch does not have. */
 	void (*step)(void *user, size_t epoch, size_t batch, double *terms);
 	/* A model of a copy of groups[0] as it is, for validation. */
 	struct ist_model *(*model)(void *user);

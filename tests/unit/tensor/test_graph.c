@@ -131,6 +131,27 @@ static void test_sharing(void **state)
 	ist_weights_destroy(theta);
 }
 
+/* The rest of a graph reads what was fed after its first part. */
+static void test_parts(void **state)
+{
+	struct ist_graph *g = ist_graph_create();
+	ist_node *x = ist_input(g, "x", 1, 2), *z = ist_input(g, "z", 1, 2);
+	ist_node *y = ist_scale(x, 3), *sum = ist_add(y, z);
+	struct ist_err err;
+
+	assert_ist_ok(ist_graph_compile(g, false, &err));
+	x->value[0] = x->value[1] = 2;
+	ist_graph_forward_part(g, NULL, y);
+	assert_float_equal(y->value[1], 6, 0);
+	assert_float_equal(sum->value[1], 0, 0);
+	x->value[1] = 100; /* too late */
+	z->value[0] = z->value[1] = y->value[1] + 1;
+	ist_graph_forward_part(g, y, NULL);
+	assert_float_equal(sum->value[0], 13, 0);
+	assert_float_equal(sum->value[1], 13, 0);
+	ist_graph_destroy(g);
+}
+
 /* More products than a weight keeps: the early ones are multiplied out. */
 static void test_many_products(void **state)
 {
@@ -166,5 +187,5 @@ static void test_gemm_all_ways(void **state)
 TEST_MAIN(cmocka_unit_test(test_bad_shape_names_the_weight),
 	  cmocka_unit_test(test_null_passes_through_and_the_first_error_stays),
 	  cmocka_unit_test(test_unknown_weight), cmocka_unit_test(test_shapes_that_do_not_fit),
-	  cmocka_unit_test(test_sharing), cmocka_unit_test(test_many_products),
-	  cmocka_unit_test(test_gemm_all_ways))
+	  cmocka_unit_test(test_sharing), cmocka_unit_test(test_parts),
+	  cmocka_unit_test(test_many_products), cmocka_unit_test(test_gemm_all_ways))
