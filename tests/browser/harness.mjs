@@ -87,6 +87,34 @@ export async function keep(name, picture) {
 
 export const shoot = async (page, name) => keep(name, await page.screenshot());
 
+/* The window at another size, and pictures at a scale of their own: the widest are kept at half. */
+export const SIZES = [{ width: 1280, height: 800 }, { width: 360, height: 740 },
+  { width: 2560, height: 1300, scale: 0.5 }];
+
+export async function resize(page, { width, height, scale = 1 }) {
+  page.cdp ||= await page.context().newCDPSession(page);
+  await page.cdp.send('Emulation.setDeviceMetricsOverride', { width, height, mobile: false,
+    deviceScaleFactor: scale });
+}
+
+export async function snap(page, name) {
+  const { data } = await page.cdp.send('Page.captureScreenshot', { format: 'png' });
+  await keep(name, Buffer.from(data, 'base64'));
+}
+
+/* A state that a test has led to, at all sizes in both schemes, and through axe once. */
+export async function lookAtState(page, name) {
+  for (const size of SIZES) {
+    await resize(page, size);
+    for (const scheme of ['dark', 'light']) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await snap(page, `${name}-${size.width}-${scheme}`);
+    }
+  }
+  await resize(page, SIZES[0]);
+  await checkAccess(page, name);
+}
+
 /* Runs the tests that have a daemon of their own, or the others, as far as their name matches;
  * `context` is handed to each. */
 export async function runAll(context, pattern, isOwn) {

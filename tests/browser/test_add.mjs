@@ -2,7 +2,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { Daemon, STAMPS, until } from './daemon.mjs';
-import { assert, assertEqual, checkAccess, shoot, test } from './harness.mjs';
+import { assert, assertEqual, lookAtState, test } from './harness.mjs';
 
 /* A folder of two classes, with what goes with pictures and what does not. */
 async function makeFolder(top) {
@@ -34,16 +34,14 @@ test('a folder is looked at, added, and what fails is listed with its reason',
     await tab.getByRole('textbox', { name: 'Name' }).fill('mine');
     await tab.locator('[data-test=folder]').setInputFiles(folder);
     await tab.locator('section[aria-label="What will be added"]').waitFor();
-    await checkAccess(tab, 'what will be added');
-    await shoot(tab, 'preview-1280-light');
+    await lookAtState(tab, 'preview');
     const bar = await tab.locator('.bar', { hasText: 'with a text' }).textContent();
     assert(/3 items, 2 with a text/.test(bar) && /2 cannot be added/.test(bar)
       && /1 other file left out/.test(bar), bar);
     assert(await tab.getByText('the file is empty').count() === 1, 'no reason');
     await tab.getByRole('button', { name: /^Add 3 items/ }).click();
     await tab.getByRole('heading', { name: '2 items added, 3 failed' }).waitFor();
-    await checkAccess(tab, 'what was added');
-    await shoot(tab, 'added-1280-light');
+    await lookAtState(tab, 'added');
     const rows = await tab.locator('.failures tbody tr').allTextContents();
     assertEqual(rows.length, 3);
     assert(rows.some((row) => /broken\.png.*(PNG|picture|decod|format)/i.test(row)), rows.join());
@@ -150,14 +148,7 @@ test('an empty server says what to do, and the demo data are one click away', as
     const tab = await page({ daemon });
     await tab.open('');
     await tab.getByRole('heading', { name: /Search pictures by words/ }).waitFor();
-    for (const [width, height] of [[360, 740], [2560, 1300], [1280, 800]]) {
-      await tab.setViewportSize({ width, height });
-      for (const scheme of ['dark', 'light']) {
-        await tab.emulateMedia({ colorScheme: scheme });
-        if (width === 1280) await checkAccess(tab, `welcome, ${scheme}`);
-        await shoot(tab, `welcome-${width}-${scheme}`);
-      }
-    }
+    await lookAtState(tab, 'welcome');
     await tab.getByRole('button', { name: /Try it with Tux Paint/ }).click();
     await tab.getByRole('heading', { name: /items added/ }).waitFor({ timeout: 30000 });
     const { counts } = await daemon.ask('GET', '/v1/collections/stamps');

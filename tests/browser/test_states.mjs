@@ -1,6 +1,6 @@
 /* States: loading, empty, gone and back, too busy, damaged replies, two tabs. */
 import { Daemon, STAMPS, until } from './daemon.mjs';
-import { assert, assertEqual, test } from './harness.mjs';
+import { assert, assertEqual, lookAtState, shoot, test } from './harness.mjs';
 
 test('a daemon that is killed and comes back', async ({ page }) => {
   const daemon = await new Daemon().start();
@@ -17,6 +17,7 @@ test('a daemon that is killed and comes back', async ({ page }) => {
     await tab.getByText('The page goes on by itself when it is back.').waitFor();
     await tab.waitForFunction(() => /Asking again/.test(
       document.querySelector('.banner').textContent));
+    await lookAtState(tab, 'state-gone');
     await daemon.start();
     await tab.locator('ul[aria-label=Hits] .tile').first().waitFor();
     assertEqual(await tab.locator('.banner').count(), 0);
@@ -62,6 +63,7 @@ test('a server that is too busy is asked again when it said', async ({ page }) =
   });
   await tab.open('#/search/stamps?text=a+boat');
   await tab.getByText('The server is busy; the page waits and asks again.').waitFor();
+  await shoot(tab, 'state-busy-1280-light');
   await tab.locator('ul[aria-label=Hits] .tile').first().waitFor();
   assertEqual(refused, 3);
   assertEqual(await tab.locator('.banner').count(), 0);
@@ -75,6 +77,7 @@ test('a failure has a face with a way on', async ({ page }) => {
       status: 500, detail: 'a wheel came off', code: 'internal' }) }) : route.continue()));
   await tab.open('#/search/stamps?text=a+boat');
   await tab.getByRole('alert').getByText('a wheel came off').waitFor();
+  await lookAtState(tab, 'state-failed');
   failing = false;
   await tab.getByRole('button', { name: 'Try again' }).click();
   await tab.locator('ul[aria-label=Hits] .tile').first().waitFor();
@@ -92,6 +95,7 @@ test('tiles hold the place of what is loading', async ({ page }) => {
   });
   await tab.open('#/search/stamps?text=a+boat');
   await tab.locator('.skeleton').first().waitFor();
+  await lookAtState(tab, 'state-loading');
   const before = await tab.locator('.skeleton .pic').first().boundingBox();
   go();
   await tab.locator('ul[aria-label=Hits] .tile').first().waitFor();
@@ -102,7 +106,7 @@ test('tiles hold the place of what is loading', async ({ page }) => {
     new PerformanceObserver((list) => {
       for (const entry of list.getEntries()) sum += entry.hadRecentInput ? 0 : entry.value;
     }).observe({ type: 'layout-shift', buffered: true });
-    setTimeout(() => resolve(sum), 300);
+    requestAnimationFrame(() => requestAnimationFrame(() => resolve(sum)));
   }));
   assert(shift < 0.1, `layout shift of ${shift}`);
 });
@@ -112,6 +116,7 @@ test('an empty collection, an untrained one, an unknown one', async ({ page, dae
   const tab = await page();
   await tab.open('#/search/empty');
   await tab.getByText('This collection is empty').waitFor();
+  await lookAtState(tab, 'state-empty');
   await tab.open('#/train/empty');
   await tab.getByText('There is nothing to learn from yet').waitFor();
   await tab.open('#/compare/empty');
@@ -120,7 +125,48 @@ test('an empty collection, an untrained one, an unknown one', async ({ page, dae
   await tab.getByText('There is no such thing here').waitFor();
   await tab.open('#/search/stamps?text=x&model=identity&target=image');
   await tab.getByText('No model reaches that far yet').waitFor();
+  await lookAtState(tab, 'state-no-model');
   await daemon.ask('DELETE', '/v1/collections/empty');
+});
+
+test('what fails beside what works is told in its place', async ({ page }) => {
+  const tab = await page();
+  let failing = true;
+  await tab.route(/v1\/encoders$/, (route) => (failing ? route.fulfill({
+    status: 500, contentType: 'application/problem+json', body: JSON.stringify({ type: 'x',
+      title: 'Internal', status: 500, detail: 'a wheel came off', code: 'internal' }) })
+    : route.continue()));
+  await tab.open('#/operate');
+  const encoders = tab.locator('section[aria-label=Encoders]');
+  await encoders.getByText('a wheel came off').waitFor();
+  await tab.locator('section[aria-label=Collections] tbody tr').first().waitFor();
+  await encoders.scrollIntoViewIfNeeded();
+  await lookAtState(tab, 'state-partly-failed');
+  failing = false;
+  await encoders.getByRole('button', { name: 'Try again' }).click();
+  await encoders.locator('tbody tr').first().waitFor();
+  assertEqual(await encoders.getByText('a wheel came off').count(), 0);
+});
+
+test('more hits that do not come leave those that are there, and a way on', async ({ page }) => {
+  const tab = await page();
+  let failing = true;
+  await tab.route('**/query', (route) => (failing && route.request().postDataJSON().offset > 0
+    ? route.fulfill({ status: 500, contentType: 'application/problem+json',
+      body: JSON.stringify({ type: 'x', title: 'Internal', status: 500,
+        detail: 'a wheel came off', code: 'internal' }) }) : route.continue()));
+  await tab.open('#/search/stamps?text=a+boat');
+  await tab.locator('ul[aria-label=Hits] .tile').first().waitFor();
+  await tab.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  const end = tab.locator('.end');
+  await end.getByText('a wheel came off').waitFor();
+  await shoot(tab, 'state-more-failed-1280-light');
+  const before = await tab.locator('ul[aria-label=Hits] .tile').count();
+  assert(before >= 30, `${before} hits`);
+  failing = false;
+  await end.getByRole('button', { name: 'Try again' }).click();
+  await until('more', 10, async () => await tab.locator('ul[aria-label=Hits] .tile').count()
+    > before);
 });
 
 test('two tabs: what one adds, the other finds', async ({ page, daemon }) => {

@@ -60,7 +60,7 @@ test('"auto" is chosen by its card and watched to its end; what it tried is list
     const tab = await page();
     await tab.open('#/train/tiny');
     await tab.locator('.method input[value=auto]').check();
-    await tab.getByLabel('budget s', { exact: true }).fill('3');
+    await tab.getByLabel('time', { exact: true }).fill('3');
     await tab.getByLabel('aim', { exact: true }).selectOption('class');
     await tab.getByRole('combobox', { name: 'Use it' }).selectOption('always');
     await tab.getByRole('button', { name: 'Train', exact: true }).click();

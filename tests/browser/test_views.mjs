@@ -4,37 +4,33 @@
  */
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
-import { ARTEFACTS, assert, checkAccess, keep, test } from './harness.mjs';
+import { ARTEFACTS, assert, checkAccess, resize, SIZES, snap, test } from './harness.mjs';
 import { loaded, VIEWS } from './views.mjs';
 
 /* Each is opened once and then resized, as people turn their tablets; axe looks where something is
- * new to it. The widest pictures are taken at half their size. */
-const SIZES = [{ width: 1280, height: 800, axe: { dark: 'contrast', light: 'all' } },
-  { width: 360, height: 740, axe: { light: 'form' } },
-  { width: 2560, height: 1300, axe: {}, scale: 0.5 }];
+ * new to it. */
+const AXE = { 1280: { dark: 'contrast', light: 'all' }, 360: { light: 'form' }, 2560: {} };
 const README = ['search', 'item', 'train', 'compare'];
 const DOCS = fileURLToPath(new URL('../../docs', import.meta.url));
 
-async function lookAt(tab, cdp, view, { width, height, axe, scale = 1 }) {
-  await cdp.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: scale,
-    mobile: false });
+async function lookAt(tab, view, size) {
+  await resize(tab, size);
   await loaded(tab);
   const wide = await tab.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  assert(wide <= 0, `${view.name} is ${wide} pixels too wide for ${width}`);
+  assert(wide <= 0, `${view.name} is ${wide} pixels too wide for ${size.width}`);
   for (const scheme of ['dark', 'light']) {
     await tab.emulateMedia({ colorScheme: scheme });
-    if (axe[scheme]) await checkAccess(tab, `${view.name}, ${scheme}`, axe[scheme]);
-    const { data } = await cdp.send('Page.captureScreenshot', { format: 'png' });
-    await keep(`${view.name}-${width}-${scheme}`, Buffer.from(data, 'base64'));
+    const axe = AXE[size.width][scheme];
+    if (axe) await checkAccess(tab, `${view.name}, ${scheme}`, axe);
+    await snap(tab, `${view.name}-${size.width}-${scheme}`);
   }
 }
 
 for (const view of VIEWS) {
   test(`the view ${view.name} at three widths, in both schemes`, async (context) => {
     const tab = await context.page();
-    const cdp = await tab.context().newCDPSession(tab);
     await view.open(tab, context);
-    for (const size of SIZES) await lookAt(tab, cdp, view, size);
+    for (const size of SIZES) await lookAt(tab, view, size);
   });
 }
 

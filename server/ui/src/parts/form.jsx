@@ -34,7 +34,7 @@ export function ParamForm({ params, values, set, prefix = 'param' }) {
         const id = `${prefix}-${param.name}`;
         return (
           <div class="field" key={param.name}>
-            <label for={id}>{param.name.replaceAll('_', ' ')}</label>
+            <label for={id}>{param.title || param.name.replaceAll('_', ' ')}</label>
             <Input id={id} param={param} value={values[param.name]} set={(value) => {
               const { [param.name]: _, ...rest } = values;
               set(value === '' ? rest : { ...rest, [param.name]: value });

@@ -19,7 +19,7 @@ const AUTO = {
   name: 'auto', title: 'Let it choose', paper: null, needs: [], can: [],
   about: 'Trains several methods within a time that you give, and keeps the one that does best '
     + 'on held-back data.',
-  params: [{ name: 'budget_s', type: 'int', default: 600, min: 1, max: 604800,
+  params: [{ name: 'budget_s', title: 'time', type: 'int', default: 600, min: 1, max: 604800,
     help: 'seconds that it may take in all' },
   { name: 'aim', type: 'choice', default: null, choices: ['class', 'instance'],
     help: 'what is best: to find items of the same label, or the very item' }],
@@ -47,6 +47,12 @@ function needsOf(method, counts) {
 const firstAuthor = (authors) => (authors.includes(',')
   ? `${authors.split(',')[0]} et al.` : authors);
 
+/* Where the form is not beside the cards it may be far below them. */
+function showForm() {
+  document.querySelector('.start').scrollIntoView();
+  document.querySelector('.start summary').focus({ preventScroll: true });
+}
+
 function Card({ method, counts, checked, choose }) {
   const needs = needsOf(method, counts);
   const lacking = needs.some((need) => need.have === 0);
@@ -67,6 +73,7 @@ function Card({ method, counts, checked, choose }) {
           </li>))}
       </ul>
       {extra.length > 0 && <small class="quiet">can also {extra.join(', ')}</small>}
+      {checked && <button type="button" class="quiet setup" onClick={showForm}>Set it up</button>}
     </label>
   );
 }
@@ -138,8 +145,9 @@ function outcome(job) {
   if (job.state === 'failed') return job.error?.detail || 'failed';
   if (job.state !== 'done') return STATES[job.state];
   const { model, activated, reason } = job.result || {};
-  const verdict = activated ? 'became active' : 'was not made active';
-  return `${model || ''} ${verdict}${reason ? `: ${reason}` : ''}`;
+  const asked = job.request?.activate !== 'if_better'; /* then it was not the figures' choice */
+  const verdict = activated ? 'became active' : asked ? 'was kept' : 'was not made active';
+  return `${model || ''} ${verdict}${reason && !asked ? `: ${reason}` : ''}`;
 }
 
 function Run({ job, n, shown, toggle, cancel }) {
@@ -168,6 +176,13 @@ function Run({ job, n, shown, toggle, cancel }) {
   );
 }
 
+/* [[reason, methods]]: most are left out for the same one. */
+function byReason(list) {
+  const all = new Map();
+  for (const { method, reason } of list) all.set(reason, [...all.get(reason) || [], method]);
+  return [...all];
+}
+
 /* What `auto` tried, the best first, and what it left out. */
 function Tried({ result }) {
   if (!result?.table) return null;
@@ -184,8 +199,11 @@ function Tried({ result }) {
             <td class="number" data-title="cross-validated">{figure(row.cross_validated)}</td>
             <td class="number" data-title="took">{duration(row.training_s)}</td></tr>))}</tbody>
       </table>
-      {result.left_out?.length > 0 && <p class="quiet">Left out: {result.left_out
-        .map((one) => `${one.method} (${one.reason})`).join(', ')}.</p>}
+      {result.left_out?.length > 0 && <div class="quiet note">
+        <p>Left out:</p>
+        <ul>{byReason(result.left_out).map(([reason, methods]) => (
+          <li key={reason}>{methods.join(', ')}: {reason}</li>))}</ul>
+      </div>}
     </details>
   );
 }
@@ -281,7 +299,7 @@ export function Train({ collection, collections }) {
   }
   if (info.error && !info.data) return <ErrorFace error={info.error} retry={info.reload} />;
   if (!methods.data || !info.data) return <Loading />;
-  const list = [...methods.data.methods, AUTO];
+  const list = [AUTO, ...methods.data.methods];
   const { counts } = info.data;
   const fits = (one) => needsOf(one, counts).every((need) => need.have > 0);
   const method = list.find((one) => one.name === name)
