@@ -111,10 +111,10 @@ export async function loadStamps(daemon, name = 'stamps', folder = STAMPS) {
 /* Scenes of one shape with a small model that writes and draws; gives the model's id. */
 export async function loadScenes(daemon, name = 'scenes') {
   const folder = path.join(daemon.folder, name);
-  await daemon.client('sample', 'shapes', folder, '--pictures', '80', '--objects', '1');
+  await daemon.client('sample', 'shapes', folder, '--pictures', '48', '--objects', '1');
   await daemon.client('import', folder, '--collection', name, '--label-levels', '0',
     '--image-encoder', 'pixels', '--text-encoder', 'words');
   return daemon.train(name, { method: 'gxn', activate: 'never', params: { captions: true,
-    generator: 'pixels', epochs: 5, batch: 32, channels: 2, code: 16, hidden: 8, word_width: 8,
+    generator: 'pixels', epochs: 2, batch: 32, channels: 2, code: 16, hidden: 8, word_width: 8,
     decoder: 16, generator_width: 2, critic_width: 2, z: 4, condition: 8 } });
 }

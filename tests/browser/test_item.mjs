@@ -105,7 +105,11 @@ test('what a model says of a picture and draws of a text', async ({ page, daemon
   });
   assertEqual(new Set(first).size, 4, 'drawings of different noise');
   await checkAccess(tab, 'an item with captions and drawings');
-  await shoot(tab, 'item-drawn', { fullPage: true });
+  await shoot(tab, 'item-drawn');
+  await tab.setViewportSize({ width: 360, height: 1400 });
+  const wide = await tab.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert(wide <= 0, `${wide} pixels too wide for 360`);
+  await shoot(tab, 'item-drawn-360');
   await tab.getByRole('button', { name: 'Draw 4 others' }).click();
   await until('four others', 10, async () => {
     const list = await seen();
