@@ -100,7 +100,8 @@ test('tiles hold the place of what is loading', async ({ page }) => {
   go();
   await tab.locator('ul[aria-label=Hits] .tile').first().waitFor();
   const after = await tab.locator('.tile .pic').first().boundingBox();
-  assertEqual(Math.round(before.width), Math.round(after.width));
+  const place = (box) => [box.x, box.y, box.width].map(Math.round);
+  assertEqual(place(after), place(before), 'the first picture');
   const shift = await tab.evaluate(() => new Promise((resolve) => {
     let sum = 0;
     new PerformanceObserver((list) => {

@@ -48,8 +48,9 @@ function GoneBanner() {
   return (
     <div class="banner bad" role="alert">
       <Icon name="warning" />
-      <span>The server does not answer. </span>
-      <span aria-hidden="true">{left > 0 ? `Asking again in ${left} s…` : 'Asking again…'}</span>
+      <p>The server does not answer.{' '}
+        <span aria-hidden="true">{left > 0 ? `Asking again in ${left} s…` : 'Asking again…'}</span>
+      </p>
     </div>
   );
 }

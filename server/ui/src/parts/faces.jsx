@@ -65,10 +65,13 @@ export function SkeletonGrid({ n = 12 }) {
   }, []);
   if (!late) return null;
   return (
-    <div class="grid" aria-hidden="true">
-      {Array.from({ length: n }, (_, i) => (
-        <div class="tile skeleton" key={i}><div class="pic" /><div class="lines" /></div>
-      ))}
+    <div aria-hidden="true">
+      <p class="meta">{'\u00a0'}</p>
+      <div class="grid">
+        {Array.from({ length: n }, (_, i) => (
+          <div class="tile skeleton" key={i}><div class="pic" /><div class="lines" /></div>
+        ))}
+      </div>
     </div>
   );
 }

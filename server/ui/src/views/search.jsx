@@ -113,12 +113,19 @@ function keepOf(params) {
 
 /* ---- with one ---- */
 
+/* The first part of what the server says; the other tells programmers what to send. */
+const reason = (error) => {
+  const [text] = error.message.split('; ');
+  return `${text[0].toUpperCase()}${text.slice(1)}.`;
+};
+
 function NoModel({ collection, query, params, error }) {
   return (
     <Face icon="train" title={isComposed(query)
       ? 'No model here can put a picture and words together' : 'No model reaches that far yet'}>
       <p>{isComposed(query) ? 'A method that can compose learns it from triples: a picture, words, '
-        + 'and the picture that they lead to.' : error.message}</p>
+        + 'and the picture that they lead to.'
+        : `${reason(error)} One that was trained on your own pairs can.`}</p>
       <p class="row">
         <a class="button" href={href('train', collection)}>Train a model</a>
         {isComposed(query) && (
