@@ -1,5 +1,5 @@
-/* Starts a browser and a daemon with stamps and two models, and runs every test: those with a daemon
- * of their own while the shared one is being filled. */
+/* Starts a browser and a daemon with stamps and two models, and runs every test: those with a
+ * daemon of their own while the shared one is being filled. */
 import { Daemon, loadStamps, STAMPS } from './daemon.mjs';
 import { openBrowser, runAll } from './harness.mjs';
 import './test_search.mjs';
@@ -17,7 +17,7 @@ const pattern = at > 0 ? new RegExp(process.argv[at + 1], 'i') : null;
 const began = Date.now();
 const seconds = () => ((Date.now() - began) / 1000).toFixed(1);
 
-/* The daemon that tests share: all stamps with two models, and a few, for trainings that are short. */
+/* The daemon that tests share: all stamps with two models, and a few for short trainings. */
 async function prepare() {
   const daemon = await new Daemon('--train-threads', '1').start();
   try {

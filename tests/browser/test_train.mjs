@@ -98,7 +98,8 @@ test('two trainings that are over lie over each other', async ({ page, daemon })
   const chart = tab.locator('.chart');
   await until('both curves', 10, async () => {
     const told = await chart.getAttribute('aria-label');
-    return jobs.every(({ id }) => new RegExp(`${id} from [\\d.−]+ to\\s+[\\d.−]+ at step`).test(told));
+    return jobs.every(({ id }) =>
+      new RegExp(`${id} from [\\d.−]+ to\\s+[\\d.−]+ at step`).test(told));
   });
   const names = await tab.locator('.segments.curves span').allTextContents();
   assert(names.length > 1, 'one curve only');

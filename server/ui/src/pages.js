@@ -71,7 +71,7 @@ export function usePages(key, load) {
 
   const { pages, done, error, loading } = state.current;
   const stale = pages.length === 0 && loading ? shown.current.stale : null;
-  /* After a failure only retry() asks again: more() comes by itself whenever the end is in sight. */
+  /* After a failure only retry() asks again: more() is called whenever the end is in sight. */
   return { pages: stale || pages, stale: Boolean(stale), done, error, loading,
     more: () => (!loading && !done && !error ? read() : undefined), retry: read };
 }

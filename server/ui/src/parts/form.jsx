@@ -3,7 +3,8 @@
  * sent: the server's default holds, which may depend on the data.
  */
 function Help({ id, param }) {
-  const range = Number.isFinite(param.min) && Number.isFinite(param.max) ? ` (${param.min} to ${param.max})` : '';
+  const { min, max } = param;
+  const range = Number.isFinite(min) && Number.isFinite(max) ? ` (${min} to ${max})` : '';
   return <small id={id} class="quiet">{param.help}{range}</small>;
 }
 

@@ -72,8 +72,8 @@ function AddEncoder({ done }) {
       {sending ? <Loading what={sending} /> : <p class="row">
         <button type="button" class="quiet" onClick={() => chooser.current.click()}>
           <Icon name="add" /> Add an encoder</button>
-        <span class="quiet">A folder with <code>config.json</code>, <code>model.safetensors</code>{' '}
-          and its tokenizer: choose it, or drop it here.</span>
+        <span class="quiet">A folder with <code>config.json</code>,{' '}
+          <code>model.safetensors</code> and its tokenizer: choose it, or drop it here.</span>
       </p>}
       <input ref={chooser} type="file" webkitdirectory multiple hidden aria-hidden="true"
         tabIndex={-1} data-test="encoder" onChange={(event) => {
