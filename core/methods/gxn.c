@@ -58,8 +58,8 @@ static const struct ist_param params[] = {
 		     "pixels 0"),
     IST_INT_BY_DATA("epochs", 1, 100000,
 		    "Passes over the training pairs; by default 50 (cosine: 20), and 300 to 6,000 "
-		    "(120 to 2,500) steps; of pixels as many as make 1,500; with captions or a "
-		    "generator at least 5,000"),
+		    "(120 to 2,500) steps; of pixels as many as make 1,500; with a generator, "
+		    "or captions of pixels, at least 5,000"),
     IST_INT("batch", 64, 2, 4096,
 	    "Pairs of a step; the last incomplete batch of an epoch is dropped"),
     IST_REAL_BY_DATA("lr", 1e-8, 1, "Learning rate of the encoders' AdamW; 1e-3, of pixels 2e-3"),
@@ -146,7 +146,7 @@ static const struct {
 } schedule[] = {[IST_COSINE] = {20, 120, 2500}, [IST_ORDER] = {50, 300, 6000}};
 
 #define STEPS_RAW 1500	      /* networks that learn to see or to read */
-#define STEPS_GENERATORS 5000 /* sentences and pictures come after a plateau */
+#define STEPS_GENERATORS 5000 /* pictures, and sentences about pixels, come after a plateau */
 #define SCST_SHARE 7
 
 static void decide_epochs(json_t *p, const struct ist_gxn_data *data, bool raw)
@@ -159,7 +159,7 @@ static void decide_epochs(json_t *p, const struct ist_gxn_data *data, bool raw)
 	epochs = fmax(epochs, ceil(schedule[score].least / steps));
 	if (raw)
 		epochs = ceil(STEPS_RAW / steps);
-	if (ist_param_bool(p, "captions") || !chosen(p, "generator", "none"))
+	if ((raw && ist_param_bool(p, "captions")) || !chosen(p, "generator", "none"))
 		epochs = fmax(epochs, ceil(STEPS_GENERATORS / steps));
 	decide(p, "epochs", json_integer((json_int_t)epochs));
 	decide(p, "scst_epochs",
