@@ -224,7 +224,7 @@ char *ist_dictionary_text(const ist_real *words, const int32_t *tokens, struct i
 
 		if (i > 0)
 			text[len++] = ' ';
-		for (size_t k = 0; k < IST_DICTIONARY_BYTES && row[k] > 0; k++)
+		for (size_t k = 0; k < IST_DICTIONARY_BYTES && row[k] > 0 && row[k] < 256; k++)
 			text[len++] = (char)(uint8_t)row[k];
 	}
 	return text;
