@@ -31,10 +31,10 @@ static json_t *captions_json(const struct ist_caption *captions, size_t n)
 	return list;
 }
 
-static enum ist_code answer(struct ist_request *rq, const struct ist_reader *reader,
-			    struct ist_reply *re, struct ist_err *err)
+static enum ist_code answer(struct ist_request *rq, struct ist_collection *c,
+			    const struct ist_model *model, struct ist_reply *re,
+			    struct ist_err *err)
 {
-	const struct ist_model *model = ist_generation_model(reader->generation);
 	struct body body = {.beam = BEAM_DEFAULT};
 	struct ist_caption captions[BEAM_MAX];
 	struct ist_source source;
@@ -43,7 +43,8 @@ static enum ist_code answer(struct ist_request *rq, const struct ist_reader *rea
 	enum ist_code code = ist_ability_parse(rq, fields, IST_COUNT(fields), &body, &source, err);
 
 	if (!code)
-		code = ist_ability_feature(rq, reader, &source, IST_IMAGE, &feature, err);
+		code =
+		    ist_source_feature(rq->worker, c, &source, IST_IMAGE, rq->arena, &feature, err);
 	if (!code)
 		code = model->method->caption(model, feature, (size_t)body.beam, rq->arena,
 					      captions, &n, err);
@@ -52,7 +53,7 @@ static enum ist_code answer(struct ist_request *rq, const struct ist_reader *rea
 			code = ist_fail(err, IST_INTERNAL,
 					"model %s wrote a sentence of no "
 					"probability",
-					reader->model);
+					rq->segment[1]);
 	if (!code)
 		ist_reply_json(re, 200, json_pack("{s:o}", "captions", captions_json(captions, n)));
 	return code;

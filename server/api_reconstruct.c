@@ -11,6 +11,7 @@
 #include "core/base/memory.h"
 #include "server/daemon.h"
 #include "server/fields.h"
+#include "server/jobs.h"
 #include "server/model_ability.h"
 #include "server/query_run.h"
 #include "server/vector_json.h"
@@ -106,5 +107,20 @@ static enum ist_code answer(struct ist_request *rq, const struct ist_reader *rea
 enum ist_code ist_api_reconstruct_model(struct ist_request *rq, struct ist_reply *re,
 					struct ist_err *err)
 {
-	return ist_ability_reply(rq, re, IST_RECONSTRUCT, "reconstruct", answer, err);
+	struct ist_collection *c = NULL;
+	struct ist_model_info model;
+	struct ist_reader reader;
+	enum ist_code code = ist_ability_model(rq, IST_RECONSTRUCT, "reconstruct", &c, &model, err);
+
+	if (code)
+		return code;
+	code = ist_reader_init(&reader, c, model.id, err);
+	if (!code) {
+		ist_jobs_query_begin(rq->daemon->jobs);
+		code = answer(rq, &reader, re, err);
+		ist_jobs_query_end(rq->daemon->jobs);
+		ist_reader_finish(&reader);
+	}
+	ist_collection_unref(c);
+	return code;
 }

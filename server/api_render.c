@@ -33,15 +33,16 @@ static bool wants_picture(const struct ist_request *rq)
 }
 
 /* The pictures (count, side, side, 3), in the arena. */
-static enum ist_code draw(struct ist_request *rq, const struct ist_reader *reader,
-			  struct ist_source *source, const struct body *body, uint32_t *ret_side,
-			  const uint8_t **ret, struct ist_err *err)
+static enum ist_code draw(struct ist_request *rq, struct ist_collection *c,
+			  const struct ist_model *model, const struct ist_source *source,
+			  const struct body *body, uint32_t *ret_side, const uint8_t **ret,
+			  struct ist_err *err)
 {
-	const struct ist_model *model = ist_generation_model(reader->generation);
 	const float *feature = NULL;
 	size_t side = model->method->render_side(model);
 	uint8_t *rgb;
-	enum ist_code code = ist_ability_feature(rq, reader, source, IST_TEXT, &feature, err);
+	enum ist_code code =
+	    ist_source_feature(rq->worker, c, source, IST_TEXT, rq->arena, &feature, err);
 
 	if (code)
 		return code;
@@ -71,8 +72,9 @@ static enum ist_code put_pictures(struct ist_buf *to, const uint8_t *rgb, uint32
 	return code;
 }
 
-static enum ist_code answer(struct ist_request *rq, const struct ist_reader *reader,
-			    struct ist_reply *re, struct ist_err *err)
+static enum ist_code answer(struct ist_request *rq, struct ist_collection *c,
+			    const struct ist_model *model, struct ist_reply *re,
+			    struct ist_err *err)
 {
 	struct body body = {.count = 1};
 	bool picture = wants_picture(rq);
@@ -85,7 +87,7 @@ static enum ist_code answer(struct ist_request *rq, const struct ist_reader *rea
 		code = ist_fail_at(err, IST_INVALID, "/count",
 				   "must be 1 where the reply is the picture itself");
 	if (!code)
-		code = draw(rq, reader, &source, &body, &side, &rgb, err);
+		code = draw(rq, c, model, &source, &body, &side, &rgb, err);
 	if (!code)
 		code = picture ? ist_png_put(&re->body, rgb, side, side, err)
 			       : put_pictures(&re->body, rgb, side, (size_t)body.count, err);

@@ -4,6 +4,8 @@
  */
 #include "server/model_ability.h"
 
+#include <string.h>
+
 #include "core/base/memory.h"
 #include "server/daemon.h"
 #include "server/jobs.h"
@@ -67,8 +69,7 @@ static enum ist_code unable(const struct ist_model_info *model, enum ist_ability
 			model->id, model->method, verb, names.len ? names.data : "no method can");
 }
 
-/* The collection and the model of the path; the collection only on success. */
-static enum ist_code find_model(struct ist_request *rq, enum ist_ability ability, const char *verb,
+enum ist_code ist_ability_model(struct ist_request *rq, enum ist_ability ability, const char *verb,
 				struct ist_collection **ret, struct ist_model_info *ret_info,
 				struct ist_err *err)
 {
@@ -90,23 +91,39 @@ static enum ist_code find_model(struct ist_request *rq, enum ist_ability ability
 	return code;
 }
 
+/* The active model is at hand; another one is read from its folder, as it needs no index here. */
+static enum ist_code get_model(struct ist_collection *c, const char *id, struct ist_model **ret,
+			       struct ist_err *err)
+{
+	struct ist_reader reader;
+	enum ist_code code = ist_reader_init(&reader, c, NULL, err);
+
+	if (code)
+		return code;
+	if (strcmp(reader.model, id) == 0)
+		*ret = ist_model_ref(ist_generation_model(reader.generation));
+	else
+		code = ist_models_load(c, id, ret, err);
+	ist_reader_finish(&reader);
+	return code;
+}
+
 enum ist_code ist_ability_reply(struct ist_request *rq, struct ist_reply *re,
 				enum ist_ability ability, const char *verb,
 				ist_ability_answer answer, struct ist_err *err)
 {
+	ist_auto(ist_model_unref_ptr) struct ist_model *model = NULL;
 	struct ist_collection *c = NULL;
-	struct ist_model_info model;
-	struct ist_reader reader;
-	enum ist_code code = find_model(rq, ability, verb, &c, &model, err);
+	struct ist_model_info info;
+	enum ist_code code = ist_ability_model(rq, ability, verb, &c, &info, err);
 
 	if (code)
 		return code;
-	code = ist_reader_init(&reader, c, model.id, err);
+	code = get_model(c, info.id, &model, err);
 	if (!code) {
 		ist_jobs_query_begin(rq->daemon->jobs);
-		code = answer(rq, &reader, re, err);
+		code = answer(rq, c, model, re, err);
 		ist_jobs_query_end(rq->daemon->jobs);
-		ist_reader_finish(&reader);
 	}
 	ist_collection_unref(c);
 	return code;
@@ -135,31 +152,5 @@ enum ist_code ist_ability_parse(struct ist_request *rq, const struct ist_field *
 				   "a composed query has no feature of its own");
 	json_decref(source);
 	json_decref(own);
-	return code;
-}
-
-enum ist_code ist_ability_feature(struct ist_request *rq, const struct ist_reader *reader,
-				  struct ist_source *source, enum ist_modality m, const float **ret,
-				  struct ist_err *err)
-{
-	static const char *const members[] = {[IST_BY_TEXT] = "/text",
-					      [IST_BY_IMAGE] = "/image",
-					      [IST_BY_ID] = "/modality",
-					      [IST_BY_VECTOR] = "/modality",
-					      [IST_BY_COMPOSE] = "/compose"};
-	struct ist_embedded from = {0};
-	int given = source->kind == IST_BY_TEXT	   ? (int)IST_TEXT
-		    : source->kind == IST_BY_IMAGE ? (int)IST_IMAGE
-						   : source->space;
-	enum ist_code code;
-
-	if (source->kind == IST_BY_ID && source->space == IST_SPACE_UNSAID)
-		given = source->space = (int)m;
-	if (given < IST_N_MODALITIES && given != (int)m)
-		return ist_fail_at(err, IST_INVALID, members[source->kind],
-				   "this takes what stands for %s %s", m == IST_IMAGE ? "an" : "a",
-				   ist_modality_name(m));
-	code = ist_source_embed(rq->worker, reader, source, false, rq->arena, &from, err);
-	*ret = from.feature;
 	return code;
 }

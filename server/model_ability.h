@@ -16,10 +16,16 @@ json_t *ist_abilities_json(unsigned set);
 /* The set of a model, by its method and the parameters that it was trained with. */
 unsigned ist_model_info_abilities(const struct ist_model_info *info);
 
-typedef enum ist_code (*ist_ability_answer)(struct ist_request *rq, const struct ist_reader *reader,
-					    struct ist_reply *re, struct ist_err *err);
-/* Answers a request whose path names a collection and a model, if that model has the ability; else
- * IST_NO_MODEL says how to train one that has. Jobs make room meanwhile. */
+/* The collection and the model of the path, if that model has the ability; else IST_NO_MODEL says
+ * how to train one that has. The body must be an object. The collection only on success. */
+IST_CHECKED enum ist_code ist_ability_model(struct ist_request *rq, enum ist_ability ability,
+					    const char *verb, struct ist_collection **ret,
+					    struct ist_model_info *ret_info, struct ist_err *err);
+
+typedef enum ist_code (*ist_ability_answer)(struct ist_request *rq, struct ist_collection *c,
+					    const struct ist_model *model, struct ist_reply *re,
+					    struct ist_err *err);
+/* Answers with the model of the path and no index; jobs make room meanwhile. */
 IST_CHECKED enum ist_code ist_ability_reply(struct ist_request *rq, struct ist_reply *re,
 					    enum ist_ability ability, const char *verb,
 					    ist_ability_answer answer, struct ist_err *err);
@@ -27,11 +33,5 @@ IST_CHECKED enum ist_code ist_ability_reply(struct ist_request *rq, struct ist_r
 IST_CHECKED enum ist_code ist_ability_parse(struct ist_request *rq, const struct ist_field *fields,
 					    size_t n, void *ret, struct ist_source *ret_source,
 					    struct ist_err *err);
-/* The feature (dim_in[m]) of modality m that a source stands for, in the arena; of an item, the one
- * of that modality. A source that has none is refused. */
-IST_CHECKED enum ist_code ist_ability_feature(struct ist_request *rq,
-					      const struct ist_reader *reader,
-					      struct ist_source *source, enum ist_modality m,
-					      const float **ret, struct ist_err *err);
 
 #endif

@@ -36,6 +36,8 @@ static enum ist_code no_model(struct ist_err *err, const struct ist_reader *read
 
 /* ---- the embedding of what is asked ---- */
 
+static const char *const encoder_names[] = {"the image encoder", "the text encoder"};
+
 static enum ist_code check_dim(const char *space, size_t want, size_t got, struct ist_err *err)
 {
 	if (want == got)
@@ -65,12 +67,11 @@ static enum ist_code embed_feature(const struct ist_reader *reader, enum ist_mod
 /* ---- one way from each form of source; pointers are relative to the source ---- */
 
 /* The feature of a text, (dim of the text encoder), in the arena. */
-static enum ist_code text_feature(struct ist_worker *worker, const struct ist_reader *reader,
+static enum ist_code text_feature(struct ist_worker *worker, struct ist_collection *c,
 				  const char *text, struct ist_arena *arena, const float **ret,
 				  struct ist_err *err)
 {
-	const struct ist_encoder_ref *encoder =
-	    ist_collection_encoder(reader->collection, IST_TEXT);
+	const struct ist_encoder_ref *encoder = ist_collection_encoder(c, IST_TEXT);
 	struct ist_str str = {text, strlen(text)};
 	float *feature = ist_arena_alloc(arena, encoder->dim, sizeof(*feature));
 	enum ist_code code =
@@ -82,12 +83,11 @@ static enum ist_code text_feature(struct ist_worker *worker, const struct ist_re
 	return IST_OK;
 }
 
-static enum ist_code image_feature(struct ist_worker *worker, const struct ist_reader *reader,
+static enum ist_code image_feature(struct ist_worker *worker, struct ist_collection *c,
 				   const struct ist_str *image, struct ist_arena *arena,
 				   const float **ret, struct ist_err *err)
 {
-	const struct ist_encoder_ref *encoder =
-	    ist_collection_encoder(reader->collection, IST_IMAGE);
+	const struct ist_encoder_ref *encoder = ist_collection_encoder(c, IST_IMAGE);
 	float *feature = ist_arena_alloc(arena, encoder->dim, sizeof(*feature));
 	enum ist_code code =
 	    ist_feature_query_image(worker->daemon, encoder, image->data, image->len, feature, err);
@@ -99,7 +99,7 @@ static enum ist_code image_feature(struct ist_worker *worker, const struct ist_r
 }
 
 /* The feature of a picture: a file's, or that of an item, which is then never a hit. */
-static enum ist_code picture_feature(struct ist_worker *worker, const struct ist_reader *reader,
+static enum ist_code picture_feature(struct ist_worker *worker, struct ist_collection *c,
 				     const struct ist_source *source, struct ist_arena *arena,
 				     const float **ret, struct ist_err *err)
 {
@@ -107,8 +107,8 @@ static enum ist_code picture_feature(struct ist_worker *worker, const struct ist
 	enum ist_code code;
 
 	if (source->id == NULL)
-		return image_feature(worker, reader, &source->image, arena, ret, err);
-	code = ist_item_get(reader->collection, source->id, true, arena, &item, err);
+		return image_feature(worker, c, &source->image, arena, ret, err);
+	code = ist_item_get(c, source->id, true, arena, &item, err);
 	if (!code && item.image_vector == NULL)
 		code = ist_fail_at(err, IST_INVALID, "", "the item \"%.100s\" has no image",
 				   source->id);
@@ -125,7 +125,8 @@ static enum ist_code by_text(struct ist_worker *worker, const struct ist_reader 
 			     struct ist_embedded *ret, struct ist_err *err)
 {
 	const float *feature = NULL;
-	enum ist_code code = text_feature(worker, reader, source->text, arena, &feature, err);
+	enum ist_code code =
+	    text_feature(worker, reader->collection, source->text, arena, &feature, err);
 
 	return code ? code : embed_feature(reader, IST_TEXT, feature, arena, ret, err);
 }
@@ -135,21 +136,23 @@ static enum ist_code by_image(struct ist_worker *worker, const struct ist_reader
 			      struct ist_embedded *ret, struct ist_err *err)
 {
 	const float *feature = NULL;
-	enum ist_code code = picture_feature(worker, reader, source, arena, &feature, err);
+	enum ist_code code =
+	    picture_feature(worker, reader->collection, source, arena, &feature, err);
 
 	ret->id = source->id;
 	return code ? code : embed_feature(reader, IST_IMAGE, feature, arena, ret, err);
 }
 
-/* The item's picture if it has one, else its first text; or what was asked for. */
-static enum ist_code by_id(struct ist_worker *worker, const struct ist_reader *reader,
-			   const struct ist_source *source, struct ist_arena *arena,
-			   struct ist_embedded *ret, struct ist_err *err)
+/* Of an item: its picture's if it has one, else its first text's; or that of the modality that was
+ * asked for, which *ret_m says. */
+static enum ist_code item_feature(struct ist_collection *c, const struct ist_source *source,
+				  struct ist_arena *arena, enum ist_modality *ret_m,
+				  const float **ret, struct ist_err *err)
 {
 	struct ist_item item = {0};
 	const float *feature[IST_N_MODALITIES];
 	enum ist_modality m;
-	enum ist_code code = ist_item_get(reader->collection, source->id, true, arena, &item, err);
+	enum ist_code code = ist_item_get(c, source->id, true, arena, &item, err);
 
 	if (code)
 		return ist_err_in(err, "id");
@@ -160,8 +163,21 @@ static enum ist_code by_id(struct ist_worker *worker, const struct ist_reader *r
 	if (feature[m] == NULL)
 		return ist_fail_at(err, IST_INVALID, "/modality", "the item \"%.100s\" has no %s",
 				   source->id, ist_modality_name(m));
+	*ret_m = m;
+	*ret = feature[m];
+	return IST_OK;
+}
+
+static enum ist_code by_id(struct ist_worker *worker, const struct ist_reader *reader,
+			   const struct ist_source *source, struct ist_arena *arena,
+			   struct ist_embedded *ret, struct ist_err *err)
+{
+	const float *feature = NULL;
+	enum ist_modality m = IST_IMAGE;
+	enum ist_code code = item_feature(reader->collection, source, arena, &m, &feature, err);
+
 	ret->id = source->id;
-	return embed_feature(reader, m, feature[m], arena, ret, err);
+	return code ? code : embed_feature(reader, m, feature, arena, ret, err);
 }
 
 /* A feature goes through the model like the encoder's own; a ready embedding is taken as it is. */
@@ -170,13 +186,12 @@ static enum ist_code by_vector(struct ist_worker *worker, const struct ist_reade
 			       struct ist_embedded *ret, struct ist_err *err)
 {
 	const struct ist_model *model = ist_generation_model(reader->generation);
-	static const char *const names[] = {"the image encoder", "the text encoder"};
 	enum ist_code code;
 
 	if (source->space != IST_SPACE_COMMON) {
 		enum ist_modality m = (enum ist_modality)source->space;
 
-		code = check_dim(names[m], model->dim_in[m], source->dim, err);
+		code = check_dim(encoder_names[m], model->dim_in[m], source->dim, err);
 		return code ? code : embed_feature(reader, m, source->vector, arena, ret, err);
 	}
 	if (!model->crosses)
@@ -207,9 +222,9 @@ static enum ist_code by_compose(struct ist_worker *worker, const struct ist_read
 				   "\"compose\" (see GET /v1/methods) has to be trained on triples "
 				   "first",
 				   reader->model);
-	code = picture_feature(worker, reader, source, arena, &image, err);
+	code = picture_feature(worker, reader->collection, source, arena, &image, err);
 	if (!code)
-		code = text_feature(worker, reader, source->text, arena, &text, err);
+		code = text_feature(worker, reader->collection, source->text, arena, &text, err);
 	if (code)
 		return ist_err_in(err, "compose");
 	x = ist_arena_alloc(arena, model->dim[IST_IMAGE], sizeof(*x));
@@ -242,6 +257,42 @@ enum ist_code ist_source_embed(struct ist_worker *worker, const struct ist_reade
 				   "must be \"image\" or \"text\": a vector of the common space is "
 				   "an embedding already");
 	return ways[source->kind](worker, reader, source, arena, ret, err);
+}
+
+enum ist_code ist_source_feature(struct ist_worker *worker, struct ist_collection *c,
+				 const struct ist_source *source, enum ist_modality m,
+				 struct ist_arena *arena, const float **ret, struct ist_err *err)
+{
+	static const char *const members[] = {
+	    [IST_BY_TEXT] = "/text",	   [IST_BY_IMAGE] = "/image",	  [IST_BY_ID] = "/modality",
+	    [IST_BY_VECTOR] = "/modality", [IST_BY_COMPOSE] = "/compose",
+	};
+	const int given = source->kind == IST_BY_TEXT	 ? (int)IST_TEXT
+			  : source->kind == IST_BY_IMAGE ? (int)IST_IMAGE
+							 : source->space;
+	struct ist_source item = *source;
+	bool unsaid = source->kind == IST_BY_ID && source->space == IST_SPACE_UNSAID;
+	enum ist_code code;
+
+	if (source->kind == IST_BY_COMPOSE || (!unsaid && given != (int)m))
+		return ist_fail_at(err, IST_INVALID, members[source->kind],
+				   "this takes what stands for %s %s", m == IST_IMAGE ? "an" : "a",
+				   ist_modality_name(m));
+	switch (source->kind) {
+	case IST_BY_TEXT:
+		return text_feature(worker, c, source->text, arena, ret, err);
+	case IST_BY_IMAGE:
+		return picture_feature(worker, c, source, arena, ret, err);
+	case IST_BY_ID:
+		item.space = (int)m;
+		return item_feature(c, &item, arena, &m, ret, err);
+	case IST_BY_VECTOR:
+	case IST_BY_COMPOSE: /* was refused */
+		break;
+	}
+	code = check_dim(encoder_names[m], ist_collection_encoder(c, m)->dim, source->dim, err);
+	*ret = source->vector;
+	return code;
 }
 
 /* ---- what is searched ---- */

@@ -25,6 +25,12 @@ IST_CHECKED enum ist_code ist_source_embed(struct ist_worker *worker,
 					   const struct ist_source *source, bool allow_common,
 					   struct ist_arena *arena, struct ist_embedded *ret,
 					   struct ist_err *err);
+/* The feature (dim of the encoder) of modality m that a source stands for; of an item, the one of
+ * that modality. A source of another modality is refused. */
+IST_CHECKED enum ist_code ist_source_feature(struct ist_worker *worker, struct ist_collection *c,
+					     const struct ist_source *source, enum ist_modality m,
+					     struct ist_arena *arena, const float **ret,
+					     struct ist_err *err);
 /* Hits as a JSON array; `returns` (enum ist_query_return) says what is shown of an item. */
 void ist_hits_put(struct ist_buf *buf, const struct ist_hit *hits, size_t n, unsigned returns,
 		  const struct ist_model *model);
