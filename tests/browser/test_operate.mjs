@@ -35,6 +35,26 @@ test('a collection is deleted only by its name', async ({ page, daemon }) => {
   assertEqual((await fetch(`${daemon.url}/v1/collections/gone-soon`)).status, 404);
 });
 
+/* This server has neither; the page asks, and shows them where one has. */
+test('snapshots and keys are shown where there are some', async ({ page }) => {
+  const tab = await page();
+  const rows = { snapshots: [{ id: 's_1', created_at: '2026-01-02T03:04:05Z', bytes: 4711 }],
+    keys: [] };
+  for (const [name, list] of Object.entries(rows)) {
+    await tab.route(`**/v1/${name}`, (route) => route.fulfill({ json: { [name]: list } }));
+  }
+  await tab.open('#/operate');
+  const snapshots = tab.locator('section[aria-label=Snapshots]');
+  await snapshots.waitFor();
+  assertEqual(await snapshots.locator('tbody td').allTextContents(),
+    ['s_1', '2026-01-02T03:04:05Z', '4711']);
+  await tab.locator('section[aria-label=Keys]').getByText('There are none.').waitFor();
+  await tab.unroute('**/v1/snapshots');
+  await tab.reload();
+  await tab.locator('section[aria-label=Keys]').waitFor();
+  assertEqual(await snapshots.count(), 0);
+});
+
 test('an encoder is added from its folder, and removed', async ({ page, daemon }) => {
   const tab = await page();
   await tab.open('#/operate');

@@ -8,8 +8,8 @@ import { Icon } from './icons.jsx';
 
 const FIND_FROM = 10; /* values from which a list gets a field to find one */
 
-/* A disclosure that closes by Escape and by a click elsewhere; `children` makes what is in it, maybe
- * hundreds of values, and is not asked before it is opened. */
+/* A disclosure that closes by Escape and by a click elsewhere; `children` makes what is in it,
+ * maybe hundreds of values, and is not asked before it is opened. */
 function Menu({ title, marked, children }) {
   const box = useRef(null);
   const [open, setOpen] = useState(false);
