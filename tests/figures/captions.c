@@ -240,19 +240,26 @@ static void print_examples(const struct questions *q, const struct ist_model *mo
 
 /* ---- the tables ---- */
 
+static bool is_shown(int score, bool scenes)
+{
+	return scenes || score == CIDER || score == RIGHT;
+}
+
 static void print_means(const struct setting *settings, const struct row *rows, size_t n_rows,
-			size_t runs)
+			bool scenes, size_t runs)
 {
 	printf("\n| setting |");
 	for (int k = 0; k < N_SENTENCE_SCORES; k++)
-		printf(" %s |", sentence_score_names[k]);
-	printf(" s a run |\n|---|---|---|---|---|---|\n");
+		if (is_shown(k, scenes))
+			printf(" %s |", sentence_score_names[k]);
+	printf(" s a run |\n|---|%s\n", scenes ? "---|---|---|---|---|" : "---|---|---|");
 	for (size_t r = 0; r <= n_rows; r++) {
 		printf("| %s |", r < n_rows ? settings[r].title : "the nearest picture's sentence");
 		for (int k = 0; k < N_SENTENCE_SCORES; k++) {
 			struct mean_sd m = mean_sd_of(rows[r].mean[k], runs);
 
-			printf(" %.3f ± %.3f |", m.mean, m.sd);
+			if (is_shown(k, scenes))
+				printf(" %.3f ± %.3f |", m.mean, m.sd);
 		}
 		printf(" %.0f |\n", rows[r].seconds / (double)runs);
 	}
@@ -293,7 +300,8 @@ static void run_one(const struct questions *q, const struct setting *setting,
 
 /* All settings on one file; returns steps of an epoch. */
 static size_t run_file(const char *base, const struct setting *settings, size_t n_rows,
-		       const struct options *o, size_t run, struct row *rows, size_t *ret_n)
+		       const struct options *o, size_t run, struct row *rows, size_t *ret_n,
+		       bool *ret_scenes)
 {
 	struct questions q = {.part = o->part};
 	struct pair_file file;
@@ -309,6 +317,7 @@ static size_t run_file(const char *base, const struct setting *settings, size_t 
 	for (size_t i = 0; i < file.pairs.n; i++)
 		n_train += file.part[i] == IST_TRAIN;
 	*ret_n = q.n;
+	*ret_scenes = file.scene[0][0].shape >= 0;
 	sentences_destroy(q.sentences);
 	free(q.pair);
 	pair_file_finish(&file);
@@ -349,6 +358,7 @@ int main(int argc, char **argv)
 	struct setting settings[SETTINGS_MOST];
 	size_t n_rows, n[RUNS_MOST], runs, steps = 0, n_bases = (size_t)(argc - at - 1);
 	json_t *file = NULL;
+	bool scenes = false;
 
 	if (argc - at < 2) {
 		fprintf(stderr, "usage: figures-captions [--part validation] [--first SEED] "
@@ -363,11 +373,12 @@ int main(int argc, char **argv)
 	print_arguments(argc, argv);
 	for (size_t run = 0; run < runs; run++)
 		steps = run_file(argv[at + 1 + (n_bases > 1 ? (int)run : 0)], settings, n_rows, &o,
-				 run, rows, &n[run]);
+				 run, rows, &n[run], &scenes);
 	printf("\n%zu runs, %zu held-out pictures\n", runs, n[0]);
-	print_means(settings, rows, n_rows, runs);
+	print_means(settings, rows, n_rows, scenes, runs);
 	print_differences(settings, rows, n_rows, CIDER, n, runs);
-	print_differences(settings, rows, n_rows, NAMED, n, runs);
+	if (scenes)
+		print_differences(settings, rows, n_rows, NAMED, n, runs);
 	if (curve.n > 0)
 		print_curve(steps);
 	for (size_t r = 0; r <= n_rows; r++)
