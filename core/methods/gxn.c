@@ -92,8 +92,14 @@ static const struct ist_param params[] = {
     IST_INT("critic_width", 32, 1, 512, "Channels of the discriminator's first layer"),
     IST_REAL("beta_f", .5, 0, 100, "Weight of generated pictures in the discriminator's loss"),
     IST_REAL("beta_w", .5, 0, 100, "Weight of true pictures under wrong texts in it"),
+    IST_INT("wrong_draws", 1, 1, 1024,
+	    "A wrong text is the most alike of so many drawn from the batch (not in the paper)"),
     IST_REAL("beta_s", 2, 0, 100, "Weight of the condition's divergence from N(0, 1)"),
-    IST_REAL("gan_lr", 2e-4, 1e-8, 1, "Learning rate of generator and discriminator"),
+    IST_REAL("gan_lr", 4e-4, 1e-8, 1, "Learning rate of the generator (StackGAN: 2e-4)"),
+    IST_REAL("critic_lr", 2e-4, 1e-8, 1, "Learning rate of the discriminator"),
+    IST_REAL("instance_noise", .15, 0, 2,
+	     "Noise on all pictures that the discriminator sees, of values -1 .. 1: its standard "
+	     "deviation at the start, falling to 0 (not in the paper)"),
     IST_REAL("smoothing", .1, 0, .5,
 	     "The discriminator's target for true pairs is 1 minus that (not in the paper)"),
     IST_REAL("average", .999, 0, .99999,
@@ -224,7 +230,10 @@ static void generator_settings(const json_t *p, struct ist_gxn_settings *s)
 	s->beta_f = ist_param_real(p, "beta_f");
 	s->beta_w = ist_param_real(p, "beta_w");
 	s->beta_s = ist_param_real(p, "beta_s");
+	s->wrong_draws = (size_t)ist_param_int(p, "wrong_draws");
 	s->gan_lr = ist_param_real(p, "gan_lr");
+	s->critic_lr = ist_param_real(p, "critic_lr");
+	s->noise = ist_param_real(p, "instance_noise");
 	s->smoothing = ist_param_real(p, "smoothing");
 	s->average = ist_param_real(p, "average");
 }

@@ -42,9 +42,12 @@ struct ist_gxn_settings {
 	enum ist_gxn_generator generator;
 	size_t z, condition; /* noise; t_c */
 	size_t g, f;	     /* widths of generator and discriminator */
-	double beta_f, beta_w, beta_s, gan_lr;
-	double smoothing; /* D's target for true pairs is 1 minus that */
-	double average;	  /* how slowly the kept generator follows the live one; 0: at once */
+	double beta_f, beta_w, beta_s;
+	size_t wrong_draws;	  /* a wrong text is the most alike of so many */
+	double gan_lr, critic_lr; /* of G, of D */
+	double smoothing;	  /* D's target for true pairs is 1 minus that */
+	double noise;		  /* sd on all pictures that D sees, at the start; 0 at the end */
+	double average; /* how slowly the kept generator follows the live one; 0: at once */
 };
 
 /* ---- encoders (gxn_encoders.c) ---- */
@@ -193,7 +196,7 @@ struct ist_gxn_judges {
 struct ist_gxn_dreams {
 	struct ist_graph *graph;
 	struct ist_norms norms; /* of the generator alone: D's are not tracked */
-	ist_node *text, *z, *eps, *t_l, *fake;
+	ist_node *text, *z, *eps, *t_l, *fake, *noise; /* noise NULL: none */
 	ist_node *L_fool, *L_KL, *L;
 };
 
@@ -212,6 +215,7 @@ struct ist_gxn_imagine {
 	struct ist_gxn_rest rest;
 	struct ist_optimiser optimiser_G, optimiser_D;
 	struct ist_weight **kept; /* (generator->n) theta's counterparts */
+	ist_real *noise;	  /* numbers that noise on pictures is taken from; or NULL */
 };
 struct ist_gxn_imagine_terms {
 	double L_D, L_G, L_KL; /* L_G: of -log D(G(z, t_c), t_l) alone */

@@ -7,7 +7,8 @@
  *   G:  [z; t_c] -> linear -> 8 g x 4 x 4 -> { transposed convolution 4 x 4 / 2 } -> tanh
  *       with batch normalisation and ReLU between, and half as many channels after each
  *   D:  picture -> { convolution 4 x 4 / 2, f, 2 f, .. channels } -> 4 x 4, the condition spread
- *       over it -> convolution 1 x 1 -> convolution 4 x 4 -> logit
+ *       over it -> convolution 1 x 1 -> convolution 4 x 4 -> logit, to which comes a projection:
+ *       what is seen and what is asked for in the same numbers, multiplied and weighed
  *       with batch normalisation (but for the first and the last) and leaky ReLU
  *
  * For features both bodies are stacks of linear maps. Convolutions start at N(0, .02). A level is
@@ -22,10 +23,11 @@
 #define NAME 64
 #define SLOPE .2
 #define INIT_SD .02
-#define FIRST 4	   /* side of the smallest map */
-#define KERNEL 4   /* of what doubles or halves a side */
-#define WIDEST 8   /* channels of the smallest map are so many times g */
-#define FEATURE 16 /* width of a layer over features: so many times g or f */
+#define FIRST 4	       /* side of the smallest map */
+#define KERNEL 4       /* of what doubles or halves a side */
+#define WIDEST 8       /* channels of the smallest map are so many times g */
+#define PROJECTION 256 /* numbers in which D compares what it sees and what is asked for */
+#define FEATURE 16     /* width of a layer over features: so many times g or f */
 
 static const char *named(char ret[NAME], const char *part, const char *layer)
 {
@@ -162,6 +164,9 @@ static void declare_looking(struct ist_weights *group, const struct ist_gxn_sett
 		 seen_channels(s, n));
 	ist_layer_add_batch_norm(group, "D.norm", seen_channels(s, n));
 	add_conv(group, "D.last", 1, seen_channels(s, n), FIRST, 1);
+	ist_weights_add_linear(group, "D.seen", seen_channels(s, n) * FIRST * FIRST, PROJECTION);
+	ist_weights_add_linear(group, "D.asked", s->condition, PROJECTION);
+	ist_weights_add_linear(group, "D.match", PROJECTION, 1);
 }
 
 static void declare_weighing(struct ist_weights *group, const struct ist_gxn_settings *s)
@@ -283,6 +288,22 @@ ist_node *ist_gxn_look(struct ist_norms *norms, struct ist_graph *graph, struct 
 	return x;
 }
 
+static ist_node *as_rows(ist_node *x)
+{
+	if (x == NULL)
+		return NULL;
+	return ist_reshape(x, 2, (size_t[]){x->dim[0], x->size / x->dim[0]});
+}
+
+/* w' (S x . A t) + b: whether both sides agree, number by number. */
+static ist_node *project(struct ist_graph *graph, struct ist_weights *critic, ist_node *seen,
+			 ist_node *t)
+{
+	return ist_layer_linear(graph, critic, "D.match",
+				ist_mul(ist_layer_linear(graph, critic, "D.seen", seen),
+					ist_layer_linear(graph, critic, "D.asked", t)));
+}
+
 ist_node *ist_gxn_judge(struct ist_norms *norms, struct ist_graph *graph,
 			struct ist_weights *critic, const struct ist_gxn_settings *s,
 			ist_node *seen, ist_node *t_l)
@@ -298,5 +319,6 @@ ist_node *ist_gxn_judge(struct ist_norms *norms, struct ist_graph *graph,
 			      SLOPE));
 	x = ist_layer_conv(graph, critic, "D.join", ist_spread(seen, t), 1, 0);
 	x = ist_lrelu(ist_layer_batch_norm(norms, graph, critic, "D.norm", x), SLOPE);
-	return ist_layer_conv(graph, critic, "D.last", x, 1, 0);
+	return ist_add(as_rows(ist_layer_conv(graph, critic, "D.last", x, 1, 0)),
+		       project(graph, critic, as_rows(seen), t));
 }

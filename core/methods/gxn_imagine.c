@@ -17,6 +17,7 @@
 
 #define BETA1 .5
 #define BETA2 .999
+#define NOISE_NUMBERS ((size_t)1 << 16) /* normal ones, of which a picture takes a run */
 
 /* ---- graphs ---- */
 
@@ -71,7 +72,10 @@ static enum ist_code create_dreams(struct ist_gxn_imagine *a, struct ist_err *er
 	c = ist_gxn_condition(g, a->generator, a->generator->name, s, n->t_l);
 	t_c = ist_gaussian_sample(c.mu, c.log_variance, n->eps);
 	n->fake = ist_gxn_generate(&n->norms, g, a->generator, a->generator->name, s, n->z, t_c);
-	seen = ist_gxn_look(&of_D, g, a->critic, s, n->fake);
+	if (a->noise != NULL)
+		n->noise = picture_input(g, "noise", s);
+	seen = ist_gxn_look(&of_D, g, a->critic, s,
+			    a->noise != NULL ? ist_add(n->fake, n->noise) : n->fake);
 	n->L_fool = ist_bce(ist_gxn_judge(&of_D, g, a->critic, s, seen, ist_detach(n->t_l)), 1);
 	n->L_KL = ist_kl_normal(c.mu, c.log_variance);
 	n->L = ist_add(n->L_fool, ist_scale(n->L_KL, s->beta_s));
@@ -103,6 +107,25 @@ static void find_kept(struct ist_gxn_imagine *a)
 	}
 }
 
+static struct ist_optimiser adam(double lr)
+{
+	return (struct ist_optimiser){
+	    .rule = &ist_optimiser_adam, .lr = lr, .beta1 = BETA1, .beta2 = BETA2, .eps = 1e-8};
+}
+
+/* A table, because a step needs hundreds of thousands; where a picture's run begins is drawn. */
+static void create_noise(struct ist_gxn_imagine *a)
+{
+	struct ist_rng rng;
+
+	if (a->s.generator != IST_GXN_PIXELS || a->s.noise == 0)
+		return;
+	a->noise = ist_alloc(NOISE_NUMBERS, sizeof(*a->noise));
+	ist_rng_init(&rng, 0, "noise on pictures");
+	for (size_t i = 0; i < NOISE_NUMBERS; i++)
+		a->noise[i] = (ist_real)ist_rng_normal(&rng);
+}
+
 enum ist_code ist_gxn_imagine_create(const struct ist_gxn_settings *s, struct ist_weights *theta,
 				     struct ist_weights *generator, struct ist_weights *critic,
 				     struct ist_gxn_imagine **ret, struct ist_err *err)
@@ -114,12 +137,10 @@ enum ist_code ist_gxn_imagine_create(const struct ist_gxn_settings *s, struct is
 	a->theta = theta;
 	a->generator = generator;
 	a->critic = critic;
-	a->optimiser_G = a->optimiser_D = (struct ist_optimiser){.rule = &ist_optimiser_adam,
-								 .lr = s->gan_lr,
-								 .beta1 = BETA1,
-								 .beta2 = BETA2,
-								 .eps = 1e-8};
+	a->optimiser_G = adam(s->gan_lr);
+	a->optimiser_D = adam(s->critic_lr);
 	find_kept(a);
+	create_noise(a);
 	code = create_judges(a, err);
 	if (code == IST_OK)
 		code = create_dreams(a, err);
@@ -143,6 +164,7 @@ void ist_gxn_imagine_destroy(struct ist_gxn_imagine *a)
 	ist_optimiser_finish(&a->optimiser_G);
 	ist_optimiser_finish(&a->optimiser_D);
 	free(a->kept);
+	free(a->noise);
 	free(a);
 }
 
@@ -170,6 +192,25 @@ static void draw_noise(const struct ist_gxn_batch *batch, const char *name, ist_
 		ret->value[i] = (ist_real)ist_rng_normal(&rng);
 }
 
+/* Noise of this stage of the training on every picture of a batch. */
+static void add_noise(const struct ist_gxn_imagine *a, const struct ist_gxn_batch *batch,
+		      const char *name, ist_node *pictures)
+{
+	size_t each = pictures->size / a->s.batch;
+	ist_real sd = (ist_real)(a->s.noise * (batch->scst ? 0 : 1 - batch->phase));
+	struct ist_rng rng;
+
+	if (a->noise == NULL)
+		return;
+	ist_gxn_rng(batch, name, &rng);
+	for (size_t i = 0; i < a->s.batch; i++) {
+		size_t at = (size_t)ist_rng_below(&rng, NOISE_NUMBERS);
+
+		for (size_t k = 0; k < each; k++)
+			pictures->value[i * each + k] += sd * a->noise[(at + k) % NOISE_NUMBERS];
+	}
+}
+
 /* A row of another item; the next row where the batch has none. */
 static size_t draw_other(const struct ist_gxn_batch *batch, size_t n, size_t i, struct ist_rng *rng)
 {
@@ -179,6 +220,26 @@ static size_t draw_other(const struct ist_gxn_batch *batch, size_t n, size_t i, 
 		if (batch->item[(from + k) % n] != batch->item[i])
 			return (from + k) % n;
 	return (i + 1) % n;
+}
+
+/* The most alike of some: what differs in everything teaches little. */
+static size_t draw_wrong(const struct ist_gxn_imagine *a, const struct ist_gxn_batch *batch,
+			 size_t i, struct ist_rng *rng)
+{
+	const ist_real *t_l = a->dreams.t_l->value;
+	size_t n = a->s.batch, d = a->s.d, best = draw_other(batch, n, i, rng);
+	double alike = ist_k_dot(t_l + i * d, t_l + best * d, d);
+
+	for (size_t k = 1; k < a->s.wrong_draws; k++) {
+		size_t other = draw_other(batch, n, i, rng);
+		double to_other = ist_k_dot(t_l + i * d, t_l + other * d, d);
+
+		if (to_other > alike) {
+			best = other;
+			alike = to_other;
+		}
+	}
+	return best;
 }
 
 static void feed_levels(struct ist_gxn_imagine *a, const struct ist_gxn_batch *batch)
@@ -191,7 +252,7 @@ static void feed_levels(struct ist_gxn_imagine *a, const struct ist_gxn_batch *b
 	ist_gxn_rng(batch, "wrong texts", &rng);
 	memcpy(j->t_l->value, t_l, n * d * sizeof(*t_l));
 	for (size_t i = 0; i < n; i++)
-		memcpy(j->t_wrong->value + i * d, t_l + draw_other(batch, n, i, &rng) * d,
+		memcpy(j->t_wrong->value + i * d, t_l + draw_wrong(a, batch, i, &rng) * d,
 		       d * sizeof(*t_l));
 }
 
@@ -204,6 +265,8 @@ static void step_D(struct ist_gxn_imagine *a, const struct ist_gxn_batch *batch)
 	feed_real(a, batch->x[IST_IMAGE]);
 	feed_levels(a, batch);
 	memcpy(j->fake->value, a->dreams.fake->value, j->fake->size * sizeof(*j->fake->value));
+	add_noise(a, batch, "noise on real pictures", j->real);
+	add_noise(a, batch, "noise on fake pictures", j->fake);
 	ist_graph_forward(j->graph);
 	ist_graph_backward(j->L);
 	ist_optimiser_step(&a->optimiser_D, &a->critic, 1);
@@ -226,10 +289,15 @@ static void follow(struct ist_gxn_imagine *a)
 	}
 }
 
-static void step_G(struct ist_gxn_imagine *a, struct ist_optimiser *encoders)
+static void step_G(struct ist_gxn_imagine *a, const struct ist_gxn_batch *batch,
+		   struct ist_optimiser *encoders)
 {
 	struct ist_gxn_dreams *n = &a->dreams;
 
+	if (n->noise != NULL) {
+		memset(n->noise->value, 0, n->noise->size * sizeof(*n->noise->value));
+		add_noise(a, batch, "noise on drawn pictures", n->noise);
+	}
 	ist_graph_forward_part(n->graph, n->fake, NULL);
 	ist_norms_track(&n->norms);
 	ist_weights_clear(a->theta);
@@ -249,7 +317,7 @@ void ist_gxn_imagine_step(struct ist_gxn_imagine *a, const struct ist_gxn_batch 
 	draw_noise(batch, "condition", n->eps);
 	ist_graph_forward_part(n->graph, NULL, n->fake);
 	step_D(a, batch);
-	step_G(a, encoders);
+	step_G(a, batch, encoders);
 	*ret = (struct ist_gxn_imagine_terms){.L_D = (double)a->judges.L->value[0],
 					      .L_G = (double)n->L_fool->value[0],
 					      .L_KL = (double)n->L_KL->value[0]};

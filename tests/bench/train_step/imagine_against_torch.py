@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-WARM_UP, BATCH, D, HIDDEN, WORDS, VOCABULARY, Z, CONDITION, WIDTH = 4, 64, 256, 64, 14, 41, 32, 64, 32
+WARM_UP, BATCH, D, HIDDEN, WORDS, VOCABULARY = 4, 64, 256, 64, 14, 41
+Z, CONDITION, WIDTH, PROJECTION = 32, 64, 32, 256
 
 
 def stages(side):
@@ -59,7 +60,8 @@ class Generator(torch.nn.Module):
     def __init__(self, side, features):
         super().__init__()
         self.phi = torch.nn.Linear(D, CONDITION)
-        self.mu, self.sigma = torch.nn.Linear(CONDITION, CONDITION), torch.nn.Linear(CONDITION, CONDITION)
+        self.mu = torch.nn.Linear(CONDITION, CONDITION)
+        self.sigma = torch.nn.Linear(CONDITION, CONDITION)
         self.body = body(side, features)
 
     def forward(self, t):
@@ -77,7 +79,8 @@ class Critic(torch.nn.Module):
         self.condition = torch.nn.Linear(D, CONDITION)
         if not side:
             n = 16 * WIDTH
-            self.first = torch.nn.Sequential(torch.nn.Linear(features, n), torch.nn.LeakyReLU(.2, True))
+            self.first = torch.nn.Sequential(torch.nn.Linear(features, n),
+                                             torch.nn.LeakyReLU(.2, True))
             self.last = torch.nn.Sequential(torch.nn.Linear(n + CONDITION, n),
                                             torch.nn.LeakyReLU(.2, True), torch.nn.Linear(n, 1))
             return
@@ -87,28 +90,37 @@ class Critic(torch.nn.Module):
                        torch.nn.LeakyReLU(.2, True)]
             n *= 2
         self.first = torch.nn.Sequential(*layers)
-        self.last = torch.nn.Sequential(torch.nn.Conv2d(n + CONDITION, n, 1), torch.nn.BatchNorm2d(n),
-                                        torch.nn.LeakyReLU(.2, True), torch.nn.Conv2d(n, 1, 4))
+        self.last = torch.nn.Sequential(torch.nn.Conv2d(n + CONDITION, n, 1),
+                                        torch.nn.BatchNorm2d(n), torch.nn.LeakyReLU(.2, True),
+                                        torch.nn.Conv2d(n, 1, 4), torch.nn.Flatten())
+        self.seen = torch.nn.Linear(16 * n, PROJECTION)
+        self.asked = torch.nn.Linear(CONDITION, PROJECTION)
+        self.match = torch.nn.Linear(PROJECTION, 1)
 
     def judge(self, seen, t, target):
         c = F.leaky_relu(self.condition(t * D ** .5), .2)
         if self.side:
-            c = c[:, :, None, None].expand(-1, -1, 4, 4)
-        x = self.last(torch.cat((seen, c), 1))
+            x = self.last(torch.cat((seen, c[:, :, None, None].expand(-1, -1, 4, 4)), 1))
+            x = x + self.match(self.seen(seen.flatten(1)) * self.asked(c))
+        else:
+            x = self.last(torch.cat((seen, c), 1))
         return F.binary_cross_entropy_with_logits(x, torch.full_like(x, target))
 
 
 class Torch:
     def __init__(self, side):
         features = 3 * side * side if side else 1280
-        self.reader, self.g, self.d = Reader(side > 0), Generator(side, features), Critic(side, features)
+        self.reader = Reader(side > 0)
+        self.g, self.d = Generator(side, features), Critic(side, features)
         self.real = torch.rand(BATCH, 3, side, side) * 2 - 1 if side else torch.randn(BATCH, 1280)
         self.lengths = torch.tensor([5 + i % 10 for i in range(BATCH)])
-        self.text = torch.randint(0, VOCABULARY, (BATCH, WORDS)) if side else torch.randn(BATCH, 384)
+        words = torch.randint(0, VOCABULARY, (BATCH, WORDS))
+        self.text = words if side else torch.randn(BATCH, 384)
         adam = torch.optim.Adam
         self.adam_g = adam(self.g.parameters(), lr=2e-4, betas=(.5, .999), fused=True)
         self.adam_d = adam(self.d.parameters(), lr=2e-4, betas=(.5, .999), fused=True)
-        self.adam_t = torch.optim.AdamW(self.reader.parameters(), lr=1e-4, weight_decay=0, fused=True)
+        self.adam_t = torch.optim.AdamW(self.reader.parameters(), lr=1e-4, weight_decay=0,
+                                        fused=True)
         self.kept = [w.detach().clone() for w in self.g.parameters()]
 
     def step(self):

@@ -49,6 +49,7 @@ static struct ist_gxn_settings features(void)
 					 .beta_w = .7,
 					 .beta_s = 1.5,
 					 .gan_lr = 1e-3,
+					 .critic_lr = 1e-3,
 					 .average = .9};
 }
 
@@ -248,6 +249,36 @@ static void test_wrong_texts_are_of_other_items(void **state)
 	bed_finish(&bed);
 }
 
+static double alike(const ist_node *t_l, size_t i, const ist_real *t)
+{
+	size_t d = t_l->dim[1];
+	double sum = 0;
+
+	for (size_t j = 0; j < d; j++)
+		sum += (double)t_l->value[i * d + j] * (double)t[j];
+	return sum;
+}
+
+/* Of very many draws the most alike is the most alike of the batch. */
+static void test_wrong_texts_can_be_the_most_alike(void **state)
+{
+	struct ist_gxn_settings s = features();
+	const struct ist_gxn_judges *j;
+	struct bed bed;
+
+	s.batch = 12;
+	s.wrong_draws = 500;
+	bed_init(&bed, s);
+	bed_step(&bed);
+	j = &bed.part->judges;
+	for (size_t i = 0; i < s.batch; i++)
+		for (size_t k = 0; k < s.batch; k++)
+			assert_true(k == i ||
+				    alike(j->t_l, i, j->t_l->value + k * s.d) <=
+					alike(j->t_l, i, j->t_wrong->value + i * s.d) + 1e-6);
+	bed_finish(&bed);
+}
+
 /* mu, s = L lrelu(L sqrt(d) t_l), and KL = (mu^2 + sigma^2 - 1 - log sigma^2) / 2, their mean; D
  * sees pictures in -1 .. 1. */
 static void test_condition_and_inputs(void **state)
@@ -284,6 +315,37 @@ static void test_condition_and_inputs(void **state)
 		assert_near((double)bed.part->judges.real->value[i], level / 127.5 - 1);
 		assert_true(fabs((double)n->fake->value[i]) <= 1);
 	}
+	bed_finish(&bed);
+}
+
+/* Its spread on the pictures that D and G see, which fades with the training. */
+static double noise_seen(struct bed *bed, double phase)
+{
+	const struct ist_gxn_imagine *a = bed->part;
+	double real = 0, drawn = 0;
+
+	bed->batch.phase = phase;
+	bed_step(bed);
+	for (size_t i = 0; i < a->judges.real->size; i++) {
+		double level = 256 * (double)bed->x[IST_IMAGE][i] - 1;
+
+		real += pow((double)a->judges.real->value[i] - (level / 127.5 - 1), 2);
+		drawn += pow((double)a->dreams.noise->value[i], 2);
+	}
+	assert_true(fabs(real - drawn) <= .1 * drawn + 1e-6);
+	return sqrt(drawn / (double)a->judges.real->size);
+}
+
+static void test_noise_on_pictures_fades(void **state)
+{
+	struct ist_gxn_settings s = pixels();
+	struct bed bed;
+
+	s.noise = .3;
+	bed_init(&bed, s);
+	assert_true(fabs(noise_seen(&bed, 0) - .3) < .02);
+	assert_true(fabs(noise_seen(&bed, .5) - .15) < .01);
+	assert_true(noise_seen(&bed, 1) == 0);
 	bed_finish(&bed);
 }
 
@@ -417,6 +479,7 @@ static void test_gradients(void **state)
 	struct ist_gxn_settings s = pixels();
 
 	check_gradients(features());
+	s.noise = .2;
 	s.gru = true;
 	s.words = s.n_in[IST_TEXT] = 3;
 	s.vocabulary = 3;
@@ -457,7 +520,7 @@ static double punished(double beta_w)
 	s.batch = 8;
 	s.beta_w = beta_w;
 	s.beta_f = 0;
-	s.gan_lr = 3e-3;
+	s.gan_lr = s.critic_lr = 3e-3;
 	bed_init(&bed, s);
 	two_kinds(&bed);
 	for (int i = 0; i < 300; i++)
@@ -493,7 +556,7 @@ static void test_two_colours_are_learned(void **state)
 	s.batch = 16;
 	s.g = s.f = 4;
 	s.beta_s = .2;
-	s.gan_lr = 1e-3;
+	s.gan_lr = s.critic_lr = 1e-3;
 	bed_init(&bed, s);
 	two_kinds(&bed);
 	for (int i = 0; i < 400; i++)
@@ -530,7 +593,9 @@ static void test_steps_allocate_nothing(void **state)
 
 TEST_MAIN(cmocka_unit_test(test_terms_of_the_discriminator),
 	  cmocka_unit_test(test_wrong_texts_are_of_other_items),
-	  cmocka_unit_test(test_condition_and_inputs), cmocka_unit_test(test_running_average),
+	  cmocka_unit_test(test_wrong_texts_can_be_the_most_alike),
+	  cmocka_unit_test(test_condition_and_inputs),
+	  cmocka_unit_test(test_noise_on_pictures_fades), cmocka_unit_test(test_running_average),
 	  cmocka_unit_test(test_settled_statistics), cmocka_unit_test(test_gradients),
 	  cmocka_unit_test(test_without_its_weight_a_wrong_text_costs_nothing),
 	  cmocka_unit_test(test_two_colours_are_learned),

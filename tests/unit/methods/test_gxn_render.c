@@ -214,7 +214,7 @@ static void test_features_of_texts(void **state)
 	world_init(&w);
 	model = train(&w.pairs, "{\"code\": 16, \"generator\": \"feature\", \"generator_width\": "
 				"8, \"critic_width\": 8, \"condition\": 16, \"beta_s\": 0.2, "
-				"\"gan_lr\": 1e-3, \"epochs\": 300}");
+				"\"gan_lr\": 1e-3, \"critic_lr\": 1e-3, \"epochs\": 300}");
 	assert_int_equal(ist_method_abilities(model->method, model->params),
 			 IST_EMBED_IMAGE | IST_EMBED_TEXT | IST_RECONSTRUCT);
 	assert_ist_ok(model->method->reconstruct(model, IST_TEXT, IST_IMAGE, w.x[IST_TEXT],
