@@ -8,8 +8,8 @@
  *
  * SERVER has what an earlier call made, or anybody else: a collection `shapes` with a model that
  * writes and one that draws (the newest of each), and a collection `edits` with one that composes.
- * Without it a daemon is started and they are trained, which takes some fifteen minutes on one core
- * that has nothing else to do.
+ * Without it a daemon is started and they are trained, which takes half an hour on one core that has
+ * nothing else to do.
  */
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
@@ -21,11 +21,11 @@ const HOUR_S = 3600;
 const SHOWN = 8; /* pictures with a sentence */
 const ASKED = 4; /* sentences with pictures */
 const DRAWN = 5; /* of each sentence */
-const SMALL = { channels: 8, code: 64, hidden: 32, word_width: 32 };
+/* The settings of tests/figures, and as many steps. */
 const TRAININGS = [
-  ['shapes', { method: 'gxn', params: { ...SMALL, captions: true, epochs: 40, decoder: 64 } }],
-  ['shapes', { method: 'gxn', params: { ...SMALL, generator: 'pixels', epochs: 55,
-    generator_width: 16, critic_width: 32 } }],
+  ['shapes', { method: 'gxn', params: { captions: true, lr: 0.003, sampling: 0, epochs: 5,
+    scst_epochs: 0 } }],
+  ['shapes', { method: 'gxn', params: { generator: 'pixels', generator_width: 16, epochs: 51 } }],
   ['edits', { method: 'dmim', params: { epochs: 15 }, activate: 'always' }],
 ];
 
@@ -45,7 +45,7 @@ async function train(daemon, collection, body) {
 }
 
 async function prepare(daemon) {
-  await load(daemon, 'shapes', '1500', '1');
+  await load(daemon, 'shapes', '3600', '1');
   await load(daemon, 'edits', '2000', '3');
   for (const [collection, body] of TRAININGS) await train(daemon, collection, body);
 }
@@ -71,13 +71,14 @@ async function original(daemon, collection, id) {
 const figure = (base64, text) => `<figure><img src="data:image/png;base64,${base64}">${
   text ? `<figcaption>${text}</figcaption>` : ''}</figure>`;
 
-const STYLE = `body { font: 15px "DejaVu Sans", sans-serif; margin: 20px; width: 1000px;
+const STYLE = `body { font: 15px "DejaVu Sans", sans-serif; margin: 0; padding: 4px 20px 16px;
+  width: 980px; height: max-content;
   background: #fff; color: #222 } h2 { font-size: 17px; margin: 14px 0 8px }
   .grid { display: grid; grid-template-columns: repeat(4, 1fr); gap: 12px 16px }
   figure { margin: 0 } img { width: 84px; height: 84px; border: 1px solid #ccc;
   image-rendering: pixelated } .grid figure { display: flex; gap: 10px; align-items: center }
   .row { display: flex; gap: 10px; align-items: center; margin-bottom: 8px }
-  .row p { width: 330px; margin: 0; text-align: right }`;
+  .row p { flex: none; width: 330px; margin: 0; text-align: right }`;
 
 /* The newest model that can. */
 async function able(daemon, at, ability) {
