@@ -56,8 +56,8 @@ export function Loading({ what = 'Loading' }) {
   return <p class="loading quiet" role="status"><span class="dots" aria-hidden="true" />{what}…</p>;
 }
 
-/* Tiles of the size that the pictures will have, once waiting can be felt. */
-export function SkeletonGrid({ n = 12 }) {
+/* Tiles of the size that the pictures will have, a page of them, once waiting can be felt. */
+export function SkeletonGrid({ n = 30 }) {
   const [late, setLate] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => setLate(true), LATE_MS);
