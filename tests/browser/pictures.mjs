@@ -1,15 +1,15 @@
 /*
- * The README's pictures of what models make: docs/made.png (held-out pictures with the sentence that
- * a GXN writes of each, sentences with what it draws) and docs/composed.png (a picture and words on
- * the page, answered by DMIM). Nothing is chosen by how well it came out: the pictures are the first
- * ones of the test part, the sentences theirs.
+ * The README's pictures of what models make: docs/made.png (held-out pictures with the sentence
+ * that a GXN writes of each, sentences with what it draws) and docs/composed.png (a picture and
+ * words on the page, answered by DMIM). Nothing is chosen by how well it came out: the pictures are
+ * the first ones of the test part, the sentences theirs.
  *
  *   run pictures [SERVER]
  *
  * SERVER has what an earlier call made, or anybody else: a collection `shapes` with a model that
  * writes and one that draws (the newest of each), and a collection `edits` with one that composes.
- * Without it a daemon is started and they are trained, which takes half an hour on one core that has
- * nothing else to do.
+ * Without it a daemon is started and they are trained, which takes half an hour on one core that
+ * has nothing else to do.
  */
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
@@ -139,9 +139,11 @@ if (daemon.url) {
   await prepare(daemon);
 }
 const browser = await openBrowser();
+const sheet = { width: 1040, height: 800, scale: 0.9 };
+const screen = { width: 1280, height: 800, scale: 0.75 };
 try {
-  await made(daemon, await openPage(browser, daemon, { width: 1040, height: 800, scale: 0.9 }));
-  await composed(daemon, await openPage(browser, daemon, { width: 1280, height: 800, scale: 0.75 }));
+  await made(daemon, await openPage(browser, daemon, sheet));
+  await composed(daemon, await openPage(browser, daemon, screen));
 } finally {
   await browser.close();
   if (!process.argv[2]) await daemon.remove();
