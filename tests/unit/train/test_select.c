@@ -209,6 +209,36 @@ static void folds_are_not_computed_twice(void **state)
 	assert_ist_ok(ist_dir_remove(dir, &err));
 }
 
+/* A tuning row names one of a parameter's choices by its number: gxn's order or cosine. */
+static void a_choice_is_tuned_too(void **state)
+{
+	static const char *const gxn[] = {"gxn", NULL};
+	char dir[] = "/tmp/ist-select-XXXXXX";
+	const struct ist_select_options options = {
+	    .aim = IST_AIM_INSTANCE, .budget_s = PLENTY, .methods = gxn};
+	const struct ist_train_hooks hooks = {.checkpoint_dir = dir};
+	ist_autofree char *path = NULL;
+	struct ist_selection found;
+	struct ist_err err;
+	struct toy toy;
+	json_t *held, *row;
+	const char *key;
+	size_t by_cosine = 0;
+
+	assert_non_null(mkdtemp(dir));
+	path = ist_format("%s/folds.json", dir);
+	toy_init(&toy, 60, 3, true, 1);
+	assert_ist_ok(ist_select(&toy.pairs, &options, &hooks, &found, &err));
+	held = json_load_file(path, 0, NULL);
+	json_object_foreach(held, key, row) by_cosine +=
+	    strstr(key, "\"similarity\":\"cosine\"") != NULL;
+	assert_true(by_cosine > 0 && by_cosine < json_object_size(held));
+	json_decref(held);
+	ist_selection_finish(&found);
+	toy_finish(&toy);
+	assert_ist_ok(ist_dir_remove(dir, &err));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +249,7 @@ int main(void)
 	    cmocka_unit_test(no_time_at_all_is_an_error),
 	    cmocka_unit_test(a_stop_is_not_a_deadline),
 	    cmocka_unit_test(folds_are_not_computed_twice),
+	    cmocka_unit_test(a_choice_is_tuned_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
