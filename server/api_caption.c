@@ -20,6 +20,7 @@ static const struct ist_field fields[] = {
     {"beam", IST_FIELD_INT, offsetof(struct body, beam), 1, BEAM_MAX},
 };
 
+/* Texts of a model are UTF-8 as its dictionary is. */
 static json_t *captions_json(const struct ist_caption *captions, size_t n)
 {
 	json_t *list = json_array();
@@ -31,6 +32,7 @@ static json_t *captions_json(const struct ist_caption *captions, size_t n)
 	return list;
 }
 
+/* JSON knows no number for what has no probability; a model that says so is damaged. */
 static enum ist_code answer(struct ist_request *rq, struct ist_collection *c,
 			    const struct ist_model *model, struct ist_reply *re,
 			    struct ist_err *err)

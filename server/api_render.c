@@ -54,6 +54,7 @@ static enum ist_code draw(struct ist_request *rq, struct ist_collection *c,
 	return code;
 }
 
+/* Written as text at once: base64 is most of it. */
 static enum ist_code put_pictures(struct ist_buf *to, const uint8_t *rgb, uint32_t side,
 				  size_t count, struct ist_err *err)
 {
@@ -72,6 +73,7 @@ static enum ist_code put_pictures(struct ist_buf *to, const uint8_t *rgb, uint32
 	return code;
 }
 
+/* What is wrong with the request is found before anything is drawn. */
 static enum ist_code answer(struct ist_request *rq, struct ist_collection *c,
 			    const struct ist_model *model, struct ist_reply *re,
 			    struct ist_err *err)

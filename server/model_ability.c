@@ -10,6 +10,7 @@
 #include "server/daemon.h"
 #include "server/jobs.h"
 
+/* In the order in which clients see them. */
 static const struct {
 	unsigned bit;
 	const char *name;
@@ -29,6 +30,8 @@ json_t *ist_abilities_json(unsigned set)
 	return names;
 }
 
+/* Nothing of a method that this version does not know. The parameters in the model's row will do:
+ * its file need not be read for this. */
 unsigned ist_model_info_abilities(const struct ist_model_info *info)
 {
 	const struct ist_method *method = ist_method_find(info->method);
@@ -55,6 +58,7 @@ static void put_method(struct ist_buf *to, const struct ist_method *method, unsi
 			ist_buf_printf(to, " with {%s}", method->unlocks[i].params);
 }
 
+/* The detail is all that a client gets, so it holds the way out. */
 static enum ist_code unable(const struct ist_model_info *model, enum ist_ability ability,
 			    const char *verb, struct ist_err *err)
 {
@@ -131,6 +135,7 @@ enum ist_code ist_ability_reply(struct ist_request *rq, struct ist_reply *re,
 
 /* ---- what it is asked about ---- */
 
+/* Each part is read by its own table, so that what is wrong is named by its own pointer. */
 enum ist_code ist_ability_parse(struct ist_request *rq, const struct ist_field *fields, size_t n,
 				void *ret, struct ist_source *ret_source, struct ist_err *err)
 {

@@ -30,6 +30,7 @@ static char *name_of(const char *file, size_t i, size_t n)
 		      : ist_format("%.*s-%zu%s", (int)(suffix - file), file, i + 1, suffix);
 }
 
+/* Durably and whole, or not at all. */
 static enum ist_code write_picture(const struct ist_cli *cli, const json_t *image, const char *file,
 				   struct ist_err *err)
 {
@@ -60,6 +61,7 @@ static enum ist_code write_all(const struct ist_cli *cli, const json_t *images, 
 	return code;
 }
 
+/* Without a file there would be nothing to show but the server's JSON. */
 static enum ist_code run_render(struct ist_cli *cli, const struct ist_args *args,
 				struct ist_err *err)
 {
