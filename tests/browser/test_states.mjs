@@ -170,6 +170,16 @@ test('more hits that do not come leave those that are there, and a way on', asyn
     > before);
 });
 
+test('a script that does not come is asked for again', async ({ page, daemon }) => {
+  const tab = await page();
+  await tab.route(/\/ui\/docs\./, (route) => route.abort());
+  await tab.goto(`${daemon.url}/docs`);
+  await tab.getByText('A part of the page did not come.').waitFor();
+  await tab.unroute(/\/ui\/docs\./);
+  await tab.getByRole('button', { name: 'Try again' }).click();
+  await tab.locator('#putItem').waitFor();
+});
+
 test('two tabs: what one adds, the other finds', async ({ page, daemon }) => {
   await daemon.ask('PUT', '/v1/collections/shared',
     { image_encoder: 'descriptor', text_encoder: 'ngrams' });

@@ -1,8 +1,9 @@
 /*
- * A component whose script is fetched when it is first shown, or when the browser has nothing else
- * to do: what it needs must not delay what everybody sees. It keeps its place meanwhile.
+ * A component whose script is fetched when it is first shown: what it needs must not delay what
+ * everybody sees. It keeps its place meanwhile, and is asked for again when the server is back.
  */
 import { useEffect } from 'preact/hooks';
+import { epoch } from '../api.js';
 import { observable, useValue } from '../observable.js';
 import { ErrorLine } from './faces.jsx';
 
@@ -21,7 +22,8 @@ export function later(load, waiting) {
   };
   function Later(props) {
     const { part: Part, error } = useValue(state);
-    useEffect(read, []);
+    const era = useValue(epoch);
+    useEffect(read, [era]);
     if (Part) return <Part {...props} />;
     return error ? <ErrorLine error={error} retry={read} /> : waiting(props);
   }
