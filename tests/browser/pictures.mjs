@@ -6,13 +6,14 @@
  *
  *   run pictures [SERVER]
  *
- * SERVER has what an earlier call made, or anybody else: a collection `shapes` with a model that
- * writes and one that draws (the newest of each), and a collection `edits` with one that composes.
- * Without it a daemon is started and they are trained, which takes half an hour on one core that
- * has nothing else to do.
+ * What is missing on SERVER is made: the collections `shapes` (scenes of one shape) and `edits`,
+ * and a model that writes, one that draws and one that composes, which takes a quarter of an hour
+ * on one core. Without SERVER a daemon is started for it.
  */
-import { fileURLToPath } from 'node:url';
+import fs from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Daemon } from './daemon.mjs';
 import { openBrowser, openPage } from './harness.mjs';
 
@@ -21,15 +22,18 @@ const HOUR_S = 3600;
 const SHOWN = 8; /* pictures with a sentence */
 const ASKED = 4; /* sentences with pictures */
 const DRAWN = 5; /* of each sentence */
-/* The settings of tests/figures, and as many steps. */
+/* Sentences as in tests/figures; the drawings' 2,700 steps are a quarter of those there. */
+const COLLECTIONS = { shapes: { pictures: '2000', objects: '1' },
+  edits: { pictures: '2000', objects: '3' } };
 const TRAININGS = [
-  ['shapes', { method: 'gxn', params: { captions: true, lr: 0.003, sampling: 0, epochs: 5,
-    scst_epochs: 0 } }],
-  ['shapes', { method: 'gxn', params: { generator: 'pixels', generator_width: 16, epochs: 51 } }],
-  ['edits', { method: 'dmim', params: { epochs: 15 }, activate: 'always' }],
+  ['caption', 'shapes', { method: 'gxn', params: { captions: true, lr: 0.003, sampling: 0,
+    epochs: 8, scst_epochs: 0 } }],
+  ['compose', 'edits', { method: 'dmim', params: { epochs: 15 }, activate: 'always' }],
+  ['render', 'shapes', { method: 'gxn', params: { generator: 'pixels', generator_width: 16,
+    epochs: 25 } }],
 ];
 
-async function load(daemon, name, pictures, objects) {
+async function load(daemon, name, { pictures, objects }) {
   const folder = path.join(daemon.folder, name);
   await daemon.client('sample', 'shapes', folder, '--pictures', pictures, '--objects', objects);
   await daemon.client('import', folder, '--collection', name, '--label-levels', '0',
@@ -37,17 +41,24 @@ async function load(daemon, name, pictures, objects) {
   await daemon.client('triples', name, path.join(folder, 'triples.ndjson'));
 }
 
-async function train(daemon, collection, body) {
-  const { id } = await daemon.ask('POST', `/v1/collections/${collection}/trainings`,
-    { activate: 'never', ...body });
-  const job = await daemon.job(id, HOUR_S);
-  if (job.state !== 'done') throw new Error(JSON.stringify(job.error));
+/* The newest model that can; undefined: there is none. */
+async function able(daemon, collection, ability) {
+  const { models } = await daemon.ask('GET', `/v1/collections/${collection}/models`);
+  return models.findLast((model) => model.can.includes(ability))?.id;
 }
 
 async function prepare(daemon) {
-  await load(daemon, 'shapes', '3600', '1');
-  await load(daemon, 'edits', '2000', '3');
-  for (const [collection, body] of TRAININGS) await train(daemon, collection, body);
+  const { collections } = await daemon.ask('GET', '/v1/collections');
+  for (const [name, scenes] of Object.entries(COLLECTIONS)) {
+    if (!collections.some((one) => one.name === name)) await load(daemon, name, scenes);
+  }
+  for (const [ability, collection, body] of TRAININGS) {
+    if (await able(daemon, collection, ability)) continue;
+    const { id } = await daemon.ask('POST', `/v1/collections/${collection}/trainings`,
+      { activate: 'never', ...body });
+    const job = await daemon.job(id, HOUR_S);
+    if (job.state !== 'done') throw new Error(JSON.stringify(job.error));
+  }
 }
 
 /* ---- sentences and drawings ---- */
@@ -80,18 +91,10 @@ const STYLE = `body { font: 15px "DejaVu Sans", sans-serif; margin: 0; padding: 
   .row { display: flex; gap: 10px; align-items: center; margin-bottom: 8px }
   .row p { flex: none; width: 330px; margin: 0; text-align: right }`;
 
-/* The newest model that can. */
-async function able(daemon, at, ability) {
-  const { models } = await daemon.ask('GET', `${at}/models`);
-  const found = models.findLast((model) => model.can.includes(ability));
-  if (!found) throw new Error(`no model of ${at} can ${ability}`);
-  return found.id;
-}
-
 async function made(daemon, page) {
   const at = '/v1/collections/shapes';
-  const writer = await able(daemon, at, 'caption');
-  const painter = await able(daemon, at, 'render');
+  const writer = await able(daemon, 'shapes', 'caption');
+  const painter = await able(daemon, 'shapes', 'render');
   const items = await heldOut(daemon, 'shapes', SHOWN);
   const said = await Promise.all(items.map(async ({ id }) => {
     const reply = await daemon.ask('POST', `${at}/models/${writer}:caption`, { image: { id } });
@@ -131,20 +134,18 @@ async function composed(daemon, page) {
   await page.screenshot({ path: path.join(DOCS, 'composed.png') });
 }
 
-let daemon = { url: process.argv[2] };
-if (daemon.url) {
-  daemon.ask = Daemon.prototype.ask;
-} else {
-  daemon = await new Daemon('--train-threads', '1').start();
-  await prepare(daemon);
-}
+const url = process.argv[2];
+const daemon = url
+  ? Object.assign(new Daemon(), { url, folder: await fs.mkdtemp(path.join(os.tmpdir(), 'made-')) })
+  : await new Daemon('--train-threads', '1').start();
 const browser = await openBrowser();
 const sheet = { width: 1040, height: 800, scale: 0.9 };
 const screen = { width: 1280, height: 800, scale: 0.75 };
 try {
+  await prepare(daemon);
   await made(daemon, await openPage(browser, daemon, sheet));
   await composed(daemon, await openPage(browser, daemon, screen));
 } finally {
   await browser.close();
-  if (!process.argv[2]) await daemon.remove();
+  await (url ? fs.rm(daemon.folder, { recursive: true }) : daemon.remove());
 }
