@@ -185,6 +185,34 @@ CLONES double ist_k_dot(const ist_real *a, const ist_real *b, size_t n)
 	return sum;
 }
 
+CLONES double ist_k_squares(const ist_real *x, double mean, size_t n)
+{
+	double sum = 0;
+
+#pragma omp simd reduction(+ : sum)
+	for (size_t i = 0; i < n; i++)
+		sum += ((double)x[i] - mean) * ((double)x[i] - mean);
+	return sum;
+}
+
+CLONES void ist_k_normalise(ist_real *hat, ist_real *y, const ist_real *x, ist_real mean,
+			    ist_real inverse, ist_real gamma, ist_real beta, size_t n)
+{
+#pragma omp simd
+	for (size_t i = 0; i < n; i++) {
+		hat[i] = (x[i] - mean) * inverse;
+		y[i] = gamma * hat[i] + beta;
+	}
+}
+
+CLONES void ist_k_normalise_back(ist_real *dx, const ist_real *dy, const ist_real *hat,
+				 ist_real factor, ist_real mean, ist_real slope, size_t n)
+{
+#pragma omp simd
+	for (size_t i = 0; i < n; i++)
+		dx[i] += factor * (dy[i] - mean - hat[i] * slope);
+}
+
 /* Codes have at most a few thousand numbers, all of one size: float sums are exact enough here. */
 CLONES ist_real ist_k_distance2(const ist_real *a, const ist_real *b, size_t n)
 {

@@ -32,6 +32,13 @@ ist_real ist_k_max(const ist_real *x, size_t n);
 double ist_k_sum(const ist_real *x, size_t n);
 double ist_k_dot(const ist_real *a, const ist_real *b, size_t n);
 ist_real ist_k_distance2(const ist_real *a, const ist_real *b, size_t n); /* |a - b|^2 */
+double ist_k_squares(const ist_real *x, double mean, size_t n);		  /* sum of (x - mean)^2 */
+/* A run of one channel in batch normalisation: hat = (x - mean) inverse, y = gamma hat + beta; and
+ * dx += factor (dy - mean - hat slope). */
+void ist_k_normalise(ist_real *hat, ist_real *y, const ist_real *x, ist_real mean, ist_real inverse,
+		     ist_real gamma, ist_real beta, size_t n);
+void ist_k_normalise_back(ist_real *dx, const ist_real *dy, const ist_real *hat, ist_real factor,
+			  ist_real mean, ist_real slope, size_t n);
 /* da += f (a - b) */
 void ist_k_difference(ist_real *da, ist_real f, const ist_real *a, const ist_real *b, size_t n);
 /* Sum of max(0, a - b)^2; d += f max(0, a - b) */

@@ -170,12 +170,8 @@ static void map_statistics(const ist_node *y, size_t j, ist_real *mean, ist_real
 	for (size_t i = 0; i < n; i++)
 		sum += ist_k_sum(x->value + (i * c + j) * places, places);
 	sum /= (double)(n * places);
-	for (size_t i = 0; i < n; i++) {
-		const ist_real *plane = x->value + (i * c + j) * places;
-
-		for (size_t k = 0; k < places; k++)
-			squares += ((double)plane[k] - sum) * ((double)plane[k] - sum);
-	}
+	for (size_t i = 0; i < n; i++)
+		squares += ist_k_squares(x->value + (i * c + j) * places, sum, places);
 	mean[j] = (ist_real)sum;
 	variance[j] = (ist_real)(squares / (double)(n * places));
 }
@@ -186,14 +182,10 @@ static void map_apply(ist_node *y, size_t j, ist_real mean, ist_real inverse)
 	ist_real gamma = y->in[1]->value[j], beta = y->in[2]->value[j];
 
 	for (size_t i = 0; i < y->dim[0]; i++) {
-		const ist_real *x = y->in[0]->value + (i * c + j) * places;
-		ist_real *hat = y->kept + (i * c + j) * places;
-		ist_real *to = y->value + (i * c + j) * places;
+		size_t at = (i * c + j) * places;
 
-		for (size_t k = 0; k < places; k++) {
-			hat[k] = (x[k] - mean) * inverse;
-			to[k] = gamma * hat[k] + beta;
-		}
+		ist_k_normalise(y->kept + at, y->value + at, y->in[0]->value + at, mean, inverse,
+				gamma, beta, places);
 	}
 }
 
@@ -214,8 +206,8 @@ static void map_backward(ist_node *y, size_t j, bool fixed, ist_real *dx)
 	for (size_t i = 0; i < n && dx != NULL; i++) {
 		size_t at = (i * c + j) * places;
 
-		for (size_t k = at; k < at + places; k++)
-			dx[k] += factor * (y->gradient[k] - mean - y->kept[k] * slope);
+		ist_k_normalise_back(dx + at, y->gradient + at, y->kept + at, factor, mean, slope,
+				     places);
 	}
 	if (y->in[1]->wants_gradient)
 		ist_gradient(y->in[1])[j] += (ist_real)along;
