@@ -92,6 +92,9 @@ static const struct ist_param params[] = {
     IST_INT("critic_width", 32, 1, 512, "Channels of the discriminator's first layer"),
     IST_REAL("beta_f", .5, 0, 100, "Weight of generated pictures in the discriminator's loss"),
     IST_REAL("beta_w", .5, 0, 100, "Weight of true pictures under wrong texts in it"),
+    IST_BOOL("projection", true,
+	     "The discriminator of pictures also weighs what is seen times what is asked for, "
+	     "number by number (not in the paper)"),
     IST_INT("wrong_draws", 1, 1, 1024,
 	    "A wrong text is the most alike of so many drawn from the batch (not in the paper)"),
     IST_REAL("beta_s", 2, 0, 100, "Weight of the condition's divergence from N(0, 1)"),
@@ -230,6 +233,7 @@ static void generator_settings(const json_t *p, struct ist_gxn_settings *s)
 	s->beta_f = ist_param_real(p, "beta_f");
 	s->beta_w = ist_param_real(p, "beta_w");
 	s->beta_s = ist_param_real(p, "beta_s");
+	s->projection = ist_param_bool(p, "projection");
 	s->wrong_draws = (size_t)ist_param_int(p, "wrong_draws");
 	s->gan_lr = ist_param_real(p, "gan_lr");
 	s->critic_lr = ist_param_real(p, "critic_lr");

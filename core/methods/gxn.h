@@ -43,6 +43,7 @@ struct ist_gxn_settings {
 	size_t z, condition; /* noise; t_c */
 	size_t g, f;	     /* widths of generator and discriminator */
 	double beta_f, beta_w, beta_s;
+	bool projection;	  /* D also weighs a product of picture and text */
 	size_t wrong_draws;	  /* a wrong text is the most alike of so many */
 	double gan_lr, critic_lr; /* of G, of D */
 	double smoothing;	  /* D's target for true pairs is 1 minus that */

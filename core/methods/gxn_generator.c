@@ -164,6 +164,8 @@ static void declare_looking(struct ist_weights *group, const struct ist_gxn_sett
 		 seen_channels(s, n));
 	ist_layer_add_batch_norm(group, "D.norm", seen_channels(s, n));
 	add_conv(group, "D.last", 1, seen_channels(s, n), FIRST, 1);
+	if (!s->projection)
+		return;
 	ist_weights_add_linear(group, "D.seen", seen_channels(s, n) * FIRST * FIRST, PROJECTION);
 	ist_weights_add_linear(group, "D.asked", s->condition, PROJECTION);
 	ist_weights_add_linear(group, "D.match", PROJECTION, 1);
@@ -319,6 +321,6 @@ ist_node *ist_gxn_judge(struct ist_norms *norms, struct ist_graph *graph,
 			      SLOPE));
 	x = ist_layer_conv(graph, critic, "D.join", ist_spread(seen, t), 1, 0);
 	x = ist_lrelu(ist_layer_batch_norm(norms, graph, critic, "D.norm", x), SLOPE);
-	return ist_add(as_rows(ist_layer_conv(graph, critic, "D.last", x, 1, 0)),
-		       project(graph, critic, as_rows(seen), t));
+	x = as_rows(ist_layer_conv(graph, critic, "D.last", x, 1, 0));
+	return s->projection ? ist_add(x, project(graph, critic, as_rows(seen), t)) : x;
 }

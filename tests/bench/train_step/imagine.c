@@ -43,6 +43,7 @@ static struct ist_gxn_settings settings(size_t side)
 				     .beta_s = 2,
 				     .gan_lr = 2e-4,
 				     .critic_lr = 2e-4,
+				     .projection = true,
 				     .average = .999};
 
 	if (side == 0)

@@ -60,6 +60,7 @@ static struct ist_gxn_settings pixels(void)
 	s.n_in[IST_IMAGE] = (size_t)3 * SIDE * SIDE;
 	s.side = SIDE;
 	s.generator = IST_GXN_PIXELS;
+	s.projection = true;
 	s.f = 2;
 	return s;
 }
@@ -479,6 +480,8 @@ static void test_gradients(void **state)
 	struct ist_gxn_settings s = pixels();
 
 	check_gradients(features());
+	check_gradients(s);
+	s.projection = false;
 	s.noise = .2;
 	s.gru = true;
 	s.words = s.n_in[IST_TEXT] = 3;
