@@ -18,7 +18,6 @@ import { Daemon } from './daemon.mjs';
 import { openBrowser, openPage } from './harness.mjs';
 
 const DOCS = fileURLToPath(new URL('../../docs', import.meta.url));
-const HOUR_S = 3600;
 const SHOWN = 8; /* pictures with a sentence */
 const ASKED = 4; /* sentences with pictures */
 const DRAWN = 5; /* of each sentence */
@@ -47,6 +46,19 @@ async function able(daemon, collection, ability) {
   return models.findLast((model) => model.can.includes(ability))?.id;
 }
 
+/* A connection that is closed between two questions does not end minutes of waiting. */
+async function ended(daemon, id) {
+  for (;;) {
+    const job = await daemon.ask('GET', `/v1/jobs/${id}`).catch((error) => {
+      if (!(error instanceof TypeError)) throw error;
+      return {};
+    });
+    if (job.state === 'done') return;
+    if (['failed', 'cancelled'].includes(job.state)) throw new Error(JSON.stringify(job.error));
+    await new Promise((resolve) => { setTimeout(resolve, 1000); });
+  }
+}
+
 async function prepare(daemon) {
   const { collections } = await daemon.ask('GET', '/v1/collections');
   for (const [name, scenes] of Object.entries(COLLECTIONS)) {
@@ -56,8 +68,7 @@ async function prepare(daemon) {
     if (await able(daemon, collection, ability)) continue;
     const { id } = await daemon.ask('POST', `/v1/collections/${collection}/trainings`,
       { activate: 'never', ...body });
-    const job = await daemon.job(id, HOUR_S);
-    if (job.state !== 'done') throw new Error(JSON.stringify(job.error));
+    await ended(daemon, id);
   }
 }
 
