@@ -185,11 +185,11 @@ IST_CHECKED enum ist_code ist_media_open(struct ist_store *store, const char *sh
 
 /* ---- triples (composed retrieval) ---- */
 struct ist_triple {
-	int64_t n; /* where it is listed: later ones have greater numbers */
 	const char *reference, *text, *target;
 	const float *text_vector; /* (dim of the text encoder) */
 	struct ist_err err;	  /* result: NOT_FOUND names the end that is missing */
 	enum ist_write_status status;
+	int64_t n; /* where it is listed: later ones have greater numbers */
 };
 IST_CHECKED enum ist_code ist_triples_write(struct ist_collection *c, struct ist_triple *triples,
 					    size_t n, struct ist_err *err);
