@@ -56,7 +56,7 @@ static enum ist_code texts(const struct ist_encoder *encoder, struct ist_encoder
 
 const struct ist_encoder_arch ist_encoder_words = {
     .name = IST_WORDS_NAME,
-    .title = "The first 32 words themselves, for methods that learn to read (dmim)",
+    .title = "The first 32 words themselves, for methods that learn to read (dmim, gxn)",
     .dim = IST_WORDS_MAX,
     .texts = texts,
 };
