@@ -10,15 +10,15 @@ Adam, gradients set to None, distances by cdist's direct form, encoders run once
 discriminators, nothing computed for weights that do not move.
 """
 import os
-import statistics
-import subprocess
 import sys
 import time
 
 import torch
 import torch.nn.functional as F
 
-BATCH, MNS_BATCH, CLASSES, WARM_UP = 64, 60, 10, 5
+from side_by_side import compare, option
+
+BATCH, MNS_BATCH, CLASSES = 64, 60, 10
 DEMO = (4096, 512, 100, 40), (5000, 40, 100, 40)
 PAPER = (4096, 2000, 200), (5000, 500, 200)
 BUSY = 0.15  # of all cores, over a second
@@ -199,22 +199,6 @@ METHODS = {"acmr": (Acmr, (DEMO, PAPER)), "mnsgan": (MnsGan, (DEMO, PAPER)),
            "corrae": (CorrAe, (((4096, 64), (5000, 64)),))}
 
 
-class Ours:
-    def __init__(self, program, method, threads, image, text):
-        widths = [",".join(map(str, w)) for w in (image, text)]
-        command = [program, method, str(threads)] + widths
-        self.child = subprocess.Popen(command, text=True, bufsize=1, stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE)
-
-    def step(self):
-        self.child.stdin.write("step\n")
-        return float(self.child.stdout.readline().split()[0])
-
-    def close(self):
-        self.child.stdin.close()
-        self.child.wait()
-
-
 def busy():
     def read():
         with open("/proc/stat") as f:
@@ -226,49 +210,24 @@ def busy():
     return 1 - (idle2 - idle) / max(total2 - total, 1)
 
 
-def timed(side):
-    start = time.perf_counter()
-    ms = side.step()
-    return ms if ms is not None else 1e3 * (time.perf_counter() - start)
-
-
-def compare(program, method, threads, image, text, steps):
-    torch.manual_seed(0)
-    torch.set_num_threads(threads)
-    sides = {"ours": Ours(program, method, threads, image, text),
-             "torch": METHODS[method][0](image, text)}
-    times = {name: [] for name in sides}
-    for i in range(WARM_UP + steps):
-        for name, side in sides.items():
-            ms = timed(side)
-            time.sleep(.01)  # the other side's idle threads go to sleep
-            if i >= WARM_UP:
-                times[name].append(ms)
-    sides["ours"].close()
-    ours, theirs = (statistics.median(times[n]) for n in ("ours", "torch"))
-    print("%-7s %d thread%s  %-34s" % (method, threads, " " if threads == 1 else "s", " / ".join(
-        "-".join(map(str, w)) for w in (image, text))), end="")
-    for name, all_ms in times.items():
-        print("  %s %.2f ms (min %.2f)" % (name, statistics.median(all_ms), min(all_ms)), end="")
-    print("  %.2fx" % (theirs / ours), flush=True)
-    return theirs >= ours
-
-
-def option(options, name, otherwise):
-    return options[options.index(name) + 1] if name in options else otherwise
+def both(program, method, threads, image, text, steps):
+    widths = [",".join(map(str, w)) for w in (image, text)]
+    label = "%-7s %s" % (method, " / ".join("-".join(map(str, w)) for w in (image, text)))
+    return compare(label, threads, (program, method, str(threads), *widths),
+                   lambda: METHODS[method][0](image, text), steps) >= 1
 
 
 def main():
     program, options = sys.argv[1], sys.argv[2:]
-    steps = int(option(options, "--steps", 30))
-    only = option(options, "--method", None)
+    steps = option("--steps", 30)
+    only = options[options.index("--method") + 1] if "--method" in options else None
     load = busy()
     if load > BUSY and "--force" not in options:
         sys.exit("the machine is busy (%.0f %%): no figures. --force measures all the same" %
                  (100 * load))
     print("torch %s, medians of %d steps, machine %.0f %% busy before" %
           (torch.__version__, steps, 100 * load))
-    ok = [compare(program, method, threads, image, text, steps)
+    ok = [both(program, method, threads, image, text, steps)
           for method in METHODS if only in (None, method)
           for threads in (1, 2) for image, text in METHODS[method][1]]
     print("at least as fast in %d of %d" % (sum(ok), len(ok)))

@@ -10,15 +10,15 @@ references' vectors made once.
 import collections
 import math
 import random
-import statistics
-import subprocess
 import sys
 import time
 
 import torch
 import torch.nn.functional as F
 
-WARM_UP, BATCH, D, UNITS, WORDS, MOMENTS = 5, 64, 256, 128, 41, 10
+from side_by_side import compare, option
+
+BATCH, D, UNITS, WORDS, MOMENTS = 64, 256, 128, 41, 10
 PICTURES, TEXTS, LED, END = 640, 5, 200, 0
 TOKENS = WORDS + 2
 
@@ -160,45 +160,13 @@ class Torch(torch.nn.Module):
         return 1e3 * (time.perf_counter() - start)
 
 
-class Ours:
-    def __init__(self, *command):
-        self.child = subprocess.Popen(command, text=True, bufsize=1, stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE)
-
-    def step(self):
-        self.child.stdin.write("step\n")
-        return float(self.child.stdout.readline().split()[0])
-
-    def close(self):
-        self.child.stdin.close()
-        self.child.wait()
-
-
-def compare(program, threads, phase, steps):
-    torch.manual_seed(0)
-    torch.set_num_threads(threads)
-    sides = {"ours": Ours(program, str(threads), phase), "torch": Torch(phase == "scst")}
-    times = {name: [] for name in sides}
-    for i in range(WARM_UP + steps):
-        for name, side in sides.items():
-            ms = side.step()
-            time.sleep(.01)  # the other side's idle threads go to sleep
-            if i >= WARM_UP:
-                times[name].append(ms)
-    sides["ours"].close()
-    print("%d thread%s  %-4s" % (threads, " " if threads == 1 else "s", phase), end="")
-    for name, all_ms in times.items():
-        print("  %s %.2f ms (min %.2f)" % (name, statistics.median(all_ms), min(all_ms)), end="")
-    print("  %.2fx (min %.2fx)" % (
-        statistics.median(times["torch"]) / statistics.median(times["ours"]),
-        min(times["torch"]) / min(times["ours"])), flush=True)
-
-
-def option(name, otherwise):
-    return int(sys.argv[sys.argv.index(name) + 1]) if name in sys.argv else otherwise
+def both(phase):
+    threads = option("--threads", 1)
+    compare(phase, threads, (sys.argv[1], str(threads), phase), lambda: Torch(phase == "scst"),
+            option("--steps", 30))
 
 
 if len(sys.argv) < 2:
     sys.exit(__doc__)
 for which in ("xe", "scst"):
-    compare(sys.argv[1], option("--threads", 1), which, option("--steps", 30))
+    both(which)

@@ -6,15 +6,13 @@ Medians of 30 steps each (after 5 to warm up): over stored features and from pix
 alone and with both information terms. The torch side is what a careful user writes: fused AdamW,
 gradients set to None, a packed sequence for the words.
 """
-import statistics
-import subprocess
 import sys
 import time
 
 import torch
 import torch.nn.functional as F
 
-WARM_UP = 5
+from side_by_side import compare, option
 
 
 def block(n_in, n_out):
@@ -116,49 +114,15 @@ class Dmim(torch.nn.Module):
         return 1e3 * (time.perf_counter() - start)
 
 
-class Ours:
-    def __init__(self, program, threads, kind, weight):
-        self.child = subprocess.Popen([program, str(threads), kind, weight], text=True, bufsize=1,
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    def step(self):
-        self.child.stdin.write("step\n")
-        return float(self.child.stdout.readline().split()[0])
-
-    def close(self):
-        self.child.stdin.close()
-        self.child.wait()
-
-
-def compare(program, threads, pixels, terms, steps):
-    torch.manual_seed(0)
-    torch.set_num_threads(threads)
-    kind = "pixels" if pixels else "features"
-    sides = {"ours": Ours(program, threads, kind, ".05" if terms else "0"),
-             "torch": Dmim(pixels, terms)}
-    times = {name: [] for name in sides}
-    for i in range(WARM_UP + steps):
-        for name, side in sides.items():
-            ms = side.step()
-            if i >= WARM_UP:
-                times[name].append(ms)
-    sides["ours"].close()
-    ours, theirs = (statistics.median(times[n]) for n in ("ours", "torch"))
-    print("%d thread%s  %-9s %-5s" % (threads, " " if threads == 1 else "s", kind,
-                                     "DMIM" if terms else "TIRG"), end="")
-    for name, all_ms in times.items():
-        print("  %s %.2f ms (min %.2f)" % (name, statistics.median(all_ms), min(all_ms)), end="")
-    print("  %.2fx (min %.2fx)" % (theirs / ours, min(times["torch"]) / min(times["ours"])),
-          flush=True)
-
-
-def option(name, otherwise):
-    return int(sys.argv[sys.argv.index(name) + 1]) if name in sys.argv else otherwise
+def both(pixels, terms):
+    kind, threads = "pixels" if pixels else "features", option("--threads", 1)
+    compare(f"{kind} {'DMIM' if terms else 'TIRG'}", threads,
+            (sys.argv[1], str(threads), kind, ".05" if terms else "0"),
+            lambda: Dmim(pixels, terms), option("--steps", 30))
 
 
 if len(sys.argv) < 2:
     sys.exit(__doc__)
 for with_pixels in (False, True):
     for with_terms in (False, True):
-        compare(sys.argv[1], option("--threads", 1), with_pixels, with_terms,
-                option("--steps", 30))
+        both(with_pixels, with_terms)

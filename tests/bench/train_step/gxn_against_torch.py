@@ -6,8 +6,6 @@ Medians of 30 steps each (after 5 to warm up): over stored features and from pix
 order and by cosine. The torch side is what a careful user writes: fused AdamW, gradients set to
 None, both levels' order in one broadcast each, packed sequences for the words.
 """
-import statistics
-import subprocess
 import sys
 import time
 
@@ -15,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-WARM_UP, BATCH, D, HIDDEN, WORDS, VOCABULARY = 5, 64, 256, 64, 14, 41
+from side_by_side import compare, option
+
+BATCH, D, HIDDEN, WORDS, VOCABULARY = 64, 256, 64, 14, 41
 
 
 def block(n_in, n_out):
@@ -75,48 +75,15 @@ class Gxn(torch.nn.Module):
         return 1e3 * (time.perf_counter() - start)
 
 
-class Ours:
-    def __init__(self, *command):
-        self.child = subprocess.Popen(command, text=True, bufsize=1, stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE)
-
-    def step(self):
-        self.child.stdin.write("step\n")
-        return float(self.child.stdout.readline().split()[0])
-
-    def close(self):
-        self.child.stdin.close()
-        self.child.wait()
-
-
-def compare(program, threads, pixels, order, steps):
-    torch.manual_seed(0)
-    torch.set_num_threads(threads)
+def both(pixels, order):
     kind, score = "pixels" if pixels else "features", "order" if order else "cosine"
-    sides = {"ours": Ours(program, str(threads), kind, score), "torch": Gxn(pixels, order)}
-    times = {name: [] for name in sides}
-    for i in range(WARM_UP + steps):
-        for name, side in sides.items():
-            ms = side.step()
-            time.sleep(.01)  # the other side's idle threads go to sleep
-            if i >= WARM_UP:
-                times[name].append(ms)
-    sides["ours"].close()
-    print("%d thread%s  %-9s %-6s" % (threads, " " if threads == 1 else "s", kind, score), end="")
-    for name, all_ms in times.items():
-        print("  %s %.2f ms (min %.2f)" % (name, statistics.median(all_ms), min(all_ms)), end="")
-    print("  %.2fx (min %.2fx)" % (
-        statistics.median(times["torch"]) / statistics.median(times["ours"]),
-        min(times["torch"]) / min(times["ours"])), flush=True)
-
-
-def option(name, otherwise):
-    return int(sys.argv[sys.argv.index(name) + 1]) if name in sys.argv else otherwise
+    threads = option("--threads", 1)
+    compare(f"{kind} {score}", threads, (sys.argv[1], str(threads), kind, score),
+            lambda: Gxn(pixels, order), option("--steps", 30))
 
 
 if len(sys.argv) < 2:
     sys.exit(__doc__)
 for with_pixels in (False, True):
     for by_order in (True, False):
-        compare(sys.argv[1], option("--threads", 1), with_pixels, by_order,
-                option("--steps", 30))
+        both(with_pixels, by_order)

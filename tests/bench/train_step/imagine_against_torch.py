@@ -2,13 +2,11 @@
 
 usage: imagine_against_torch.py BENCH-TRAIN-IMAGINE [--threads N] [--steps N] [--pixels64]
 
-Medians of 20 steps each (after 4 to warm up): features, and pictures of 32 x 32 (with --pixels64
+Medians of 20 steps each (after 5 to warm up): features, and pictures of 32 x 32 (with --pixels64
 also of 64 x 64). The torch side is what a careful user writes: the same networks, fused Adam, one
 run of G for both steps, one look of D at the real pictures for right and wrong texts, its weights
 without gradients in G's step, a running average of G by one call.
 """
-import statistics
-import subprocess
 import sys
 import time
 
@@ -16,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-WARM_UP, BATCH, D, HIDDEN, WORDS, VOCABULARY = 4, 64, 256, 64, 14, 41
+from side_by_side import compare, option
+
+BATCH, D, HIDDEN, WORDS, VOCABULARY = 64, 256, 64, 14, 41
 Z, CONDITION, WIDTH, PROJECTION = 32, 64, 32, 256
 
 
@@ -148,46 +148,14 @@ class Torch:
         return 1e3 * (time.perf_counter() - start)
 
 
-class Ours:
-    def __init__(self, *command):
-        self.child = subprocess.Popen(command, text=True, bufsize=1, stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE)
-
-    def step(self):
-        self.child.stdin.write("step\n")
-        return float(self.child.stdout.readline().split()[0])
-
-    def close(self):
-        self.child.stdin.close()
-        self.child.wait()
-
-
-def compare(program, threads, kind, side, steps):
-    torch.manual_seed(0)
-    torch.set_num_threads(threads)
-    sides = {"ours": Ours(program, str(threads), kind), "torch": Torch(side)}
-    times = {name: [] for name in sides}
-    for i in range(WARM_UP + steps):
-        for name, one in sides.items():
-            ms = one.step()
-            time.sleep(.01)  # the other side's idle threads go to sleep
-            if i >= WARM_UP:
-                times[name].append(ms)
-    sides["ours"].close()
-    print("%d thread%s  %-9s" % (threads, " " if threads == 1 else "s", kind), end="")
-    for name, all_ms in times.items():
-        print("  %s %.2f ms (min %.2f)" % (name, statistics.median(all_ms), min(all_ms)), end="")
-    print("  %.2fx (min %.2fx)" % (
-        statistics.median(times["torch"]) / statistics.median(times["ours"]),
-        min(times["torch"]) / min(times["ours"])), flush=True)
-
-
-def option(name, otherwise):
-    return int(sys.argv[sys.argv.index(name) + 1]) if name in sys.argv else otherwise
+def both(kind, side):
+    threads = option("--threads", 1)
+    compare(kind, threads, (sys.argv[1], str(threads), kind), lambda: Torch(side),
+            option("--steps", 20))
 
 
 if len(sys.argv) < 2:
     sys.exit(__doc__)
 for of_kind, of_side in (("features", 0), ("pixels", 32), ("pixels64", 64)):
     if of_side < 64 or "--pixels64" in sys.argv:
-        compare(sys.argv[1], option("--threads", 1), of_kind, of_side, option("--steps", 20))
+        both(of_kind, of_side)
