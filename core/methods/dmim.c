@@ -80,13 +80,6 @@ static const struct ist_param params[] = {
     IST_PARAM_PATIENCE,
 };
 
-static void decide(json_t *p, const char *name, json_t *value)
-{
-	if (ist_param_is_null(p, name))
-		json_object_set(p, name, value);
-	json_decref(value);
-}
-
 /* Where features come from a pretrained encoder, and where from pixels. */
 static const struct {
 	int code, batch;
@@ -100,32 +93,22 @@ void ist_dmim_decide(json_t *p, const struct ist_dmim_data *data)
 	bool words = data->form[IST_TEXT] == IST_FORM_WORDS;
 	double steps;
 
-	decide(p, "code", json_integer(usual[pixels].code));
-	decide(p, "batch", json_integer(usual[pixels].batch));
+	ist_param_decide(p, "code", json_integer(usual[pixels].code));
+	ist_param_decide(p, "batch", json_integer(usual[pixels].batch));
 	steps = floor((double)data->n_rows /
 		      fmin((double)ist_param_int(p, "batch"), (double)data->n_rows));
-	decide(p, "epochs",
-	       json_integer(
-		   (json_int_t)fmax(usual[pixels].epochs, ceil(usual[pixels].steps / steps))));
-	decide(p, "image_network", json_string(image_networks[pixels]));
-	decide(p, "text_network", json_string(text_networks[words]));
-	decide(p, "vocabulary", json_integer((json_int_t)IST_MAX(data->vocabulary, (size_t)1)));
-	decide(p, "image_scaling",
-	       json_string(pixels	    ? "none"
-			   : data->negative ? "unit"
-					    : "sqrt_l2"));
-	decide(p, "text_scaling", json_string(words ? "none" : "unit"));
-}
-
-/* Position of a choice in its table; the table of parameters has checked it. */
-static int choice(const json_t *p, const char *name, const char *const *choices)
-{
-	const char *value = ist_param_choice(p, name);
-	int i = 0;
-
-	while (choices[i] != NULL && strcmp(choices[i], value) != 0)
-		i++;
-	return i;
+	ist_param_decide(p, "epochs",
+			 json_integer((json_int_t)fmax(usual[pixels].epochs,
+						       ceil(usual[pixels].steps / steps))));
+	ist_param_decide(p, "image_network", json_string(image_networks[pixels]));
+	ist_param_decide(p, "text_network", json_string(text_networks[words]));
+	ist_param_decide(p, "vocabulary",
+			 json_integer((json_int_t)IST_MAX(data->vocabulary, (size_t)1)));
+	ist_param_decide(p, "image_scaling",
+			 json_string(pixels	      ? "none"
+				     : data->negative ? "unit"
+						      : "sqrt_l2"));
+	ist_param_decide(p, "text_scaling", json_string(words ? "none" : "unit"));
 }
 
 void ist_dmim_settings(const json_t *p, const size_t n_in[IST_N_MODALITIES], size_t n_classes,
@@ -135,15 +118,15 @@ void ist_dmim_settings(const json_t *p, const size_t n_in[IST_N_MODALITIES], siz
 	    .n_in = {n_in[IST_IMAGE], n_in[IST_TEXT]},
 	    .d = (size_t)ist_param_int(p, "code"),
 	    .batch = (size_t)ist_param_int(p, "batch"),
-	    .composition = (enum ist_composition)choice(p, "composition", compositions),
-	    .metric = (enum ist_dmim_metric)choice(p, "metric", metrics),
+	    .composition = (enum ist_composition)ist_param_position(p, "composition", compositions),
+	    .metric = (enum ist_dmim_metric)ist_param_position(p, "metric", metrics),
 	    .lambda_text = ist_param_real(p, "lambda_text"),
 	    .lambda_local = ist_param_real(p, "lambda_local"),
-	    .estimator = (enum ist_dmim_estimator)choice(p, "estimator", estimators),
-	    .text_with = (enum ist_dmim_text)choice(p, "text_with", text_withs),
-	    .cnn = choice(p, "image_network", image_networks) == 1,
-	    .lstm = choice(p, "text_network", text_networks) == 1,
-	    .map = choice(p, "form", forms) == 1,
+	    .estimator = (enum ist_dmim_estimator)ist_param_position(p, "estimator", estimators),
+	    .text_with = (enum ist_dmim_text)ist_param_position(p, "text_with", text_withs),
+	    .cnn = ist_param_position(p, "image_network", image_networks) == 1,
+	    .lstm = ist_param_position(p, "text_network", text_networks) == 1,
+	    .map = ist_param_position(p, "form", forms) == 1,
 	    .side = ist_pixels_side(n_in[IST_IMAGE]),
 	    .channels = (size_t)ist_param_int(p, "channels"),
 	    .vocabulary = (size_t)ist_param_int(p, "vocabulary"),

@@ -131,13 +131,6 @@ static const struct ist_tuning tune[] = {
 
 /* ---- what the data decide ---- */
 
-static void decide(json_t *p, const char *name, json_t *value)
-{
-	if (ist_param_is_null(p, name))
-		json_object_set(p, name, value);
-	json_decref(value);
-}
-
 static bool chosen(const json_t *p, const char *name, const char *value)
 {
 	return strcmp(ist_param_choice(p, name), value) == 0;
@@ -170,10 +163,11 @@ static void decide_epochs(json_t *p, const struct ist_gxn_data *data, bool raw)
 		epochs = ceil(STEPS_RAW / steps);
 	if ((raw && ist_param_bool(p, "captions")) || !chosen(p, "generator", "none"))
 		epochs = fmax(epochs, ceil(STEPS_GENERATORS / steps));
-	decide(p, "epochs", json_integer((json_int_t)epochs));
-	decide(p, "scst_epochs",
-	       json_integer(ist_param_bool(p, "captions") ? ist_param_int(p, "epochs") / SCST_SHARE
-							  : 0));
+	ist_param_decide(p, "epochs", json_integer((json_int_t)epochs));
+	ist_param_decide(p, "scst_epochs",
+			 json_integer(ist_param_bool(p, "captions")
+					  ? ist_param_int(p, "epochs") / SCST_SHARE
+					  : 0));
 }
 
 /* What was decided stands in the model's parameters, so that a report says what was used. */
@@ -182,33 +176,24 @@ void ist_gxn_decide(json_t *p, const struct ist_gxn_data *data)
 	bool pixels = data->form[IST_IMAGE] == IST_FORM_PIXELS;
 	bool words = data->form[IST_TEXT] == IST_FORM_WORDS, raw;
 
-	decide(p, "image_network", json_string(image_networks[pixels]));
-	decide(p, "text_network", json_string(text_networks[words]));
+	ist_param_decide(p, "image_network", json_string(image_networks[pixels]));
+	ist_param_decide(p, "text_network", json_string(text_networks[words]));
 	raw = chosen(p, "image_network", "cnn") || chosen(p, "text_network", "gru");
-	decide(p, "margin", json_real(usual[raw].margin));
-	decide(p, "dropout", json_real(usual[raw].dropout));
-	decide(p, "lr", json_real(usual[raw].lr));
-	decide(p, "lr_schedule", json_string(rates[ist_param_bool(p, "captions")]));
-	decide(p, "weight_decay", json_real(usual[raw].weight_decay));
-	decide(p, "vocabulary", json_integer((json_int_t)IST_MAX(data->vocabulary, (size_t)1)));
-	decide(p, "dictionary", json_integer((json_int_t)IST_MAX(data->dictionary, (size_t)1)));
-	decide(p, "image_scaling",
-	       json_string(pixels	    ? "none"
-			   : data->negative ? "unit"
-					    : "sqrt_l2"));
-	decide(p, "text_scaling", json_string(words ? "none" : "unit"));
+	ist_param_decide(p, "margin", json_real(usual[raw].margin));
+	ist_param_decide(p, "dropout", json_real(usual[raw].dropout));
+	ist_param_decide(p, "lr", json_real(usual[raw].lr));
+	ist_param_decide(p, "lr_schedule", json_string(rates[ist_param_bool(p, "captions")]));
+	ist_param_decide(p, "weight_decay", json_real(usual[raw].weight_decay));
+	ist_param_decide(p, "vocabulary",
+			 json_integer((json_int_t)IST_MAX(data->vocabulary, (size_t)1)));
+	ist_param_decide(p, "dictionary",
+			 json_integer((json_int_t)IST_MAX(data->dictionary, (size_t)1)));
+	ist_param_decide(p, "image_scaling",
+			 json_string(pixels	      ? "none"
+				     : data->negative ? "unit"
+						      : "sqrt_l2"));
+	ist_param_decide(p, "text_scaling", json_string(words ? "none" : "unit"));
 	decide_epochs(p, data, raw);
-}
-
-/* Position of a choice in its table; the table of parameters has checked it. */
-static int choice(const json_t *p, const char *name, const char *const *choices)
-{
-	const char *value = ist_param_choice(p, name);
-	int i = 0;
-
-	while (choices[i] != NULL && strcmp(choices[i], value) != 0)
-		i++;
-	return i;
 }
 
 static void caption_settings(const json_t *p, struct ist_gxn_settings *s)
@@ -225,7 +210,7 @@ static void caption_settings(const json_t *p, struct ist_gxn_settings *s)
 
 static void generator_settings(const json_t *p, struct ist_gxn_settings *s)
 {
-	s->generator = (enum ist_gxn_generator)choice(p, "generator", generators);
+	s->generator = (enum ist_gxn_generator)ist_param_position(p, "generator", generators);
 	s->z = (size_t)ist_param_int(p, "z");
 	s->condition = (size_t)ist_param_int(p, "condition");
 	s->g = (size_t)ist_param_int(p, "generator_width");
@@ -252,8 +237,8 @@ void ist_gxn_settings(const json_t *p, const size_t n_in[IST_N_MODALITIES], size
 	    .n_in = {n_in[IST_IMAGE], n_in[IST_TEXT]},
 	    .d = (size_t)ist_param_int(p, "code"),
 	    .batch = (size_t)ist_param_int(p, "batch"),
-	    .cnn = choice(p, "image_network", image_networks) == 1,
-	    .gru = choice(p, "text_network", text_networks) == 1,
+	    .cnn = ist_param_position(p, "image_network", image_networks) == 1,
+	    .gru = ist_param_position(p, "text_network", text_networks) == 1,
 	    .side = ist_pixels_side(n_in[IST_IMAGE]),
 	    .channels = (size_t)ist_param_int(p, "channels"),
 	    .vocabulary = (size_t)ist_param_int(p, "vocabulary"),

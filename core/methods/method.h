@@ -229,6 +229,10 @@ double ist_param_real(const json_t *params, const char *name);
 bool ist_param_bool(const json_t *params, const char *name);
 const char *ist_param_choice(const json_t *params, const char *name);
 bool ist_param_is_null(const json_t *params, const char *name);
+/* Where a choice stands in its table, which has been checked to hold it. */
+int ist_param_position(const json_t *params, const char *name, const char *const *choices);
+/* The value of a parameter that was left open; takes `value` over. */
+void ist_param_decide(json_t *params, const char *name, json_t *value);
 
 struct ist_model *ist_model_create(const struct ist_method *method); /* one reference */
 struct ist_model *ist_model_ref(struct ist_model *model);

@@ -188,3 +188,20 @@ bool ist_param_is_null(const json_t *params, const char *name)
 
 	return value == NULL || json_is_null(value);
 }
+
+int ist_param_position(const json_t *params, const char *name, const char *const *choices)
+{
+	const char *value = ist_param_choice(params, name);
+	int i = 0;
+
+	while (choices[i] != NULL && strcmp(choices[i], value) != 0)
+		i++;
+	return i;
+}
+
+void ist_param_decide(json_t *params, const char *name, json_t *value)
+{
+	if (ist_param_is_null(params, name))
+		json_object_set(params, name, value);
+	json_decref(value);
+}
