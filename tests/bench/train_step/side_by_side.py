@@ -1,4 +1,4 @@
-"""Steps of a program of ours and of its twin in torch, in turns, so that both meet the same machine."""
+"""Steps of a program of ours and of its twin in torch, in turns: both meet the same machine."""
 import statistics
 import subprocess
 import sys
@@ -32,8 +32,8 @@ def timed(side):
 
 
 def compare(label, threads, command, make_twin, steps):
-    """Medians, minima and torch's over ours on a line; returns the medians' ratio. The twin's step()
-    gives its milliseconds, or None: all of it counts."""
+    """Medians, minima and torch's over ours on a line; returns the medians' ratio. What the twin's
+    step() gives are its milliseconds, or None: all of it counts."""
     torch.manual_seed(0)
     torch.set_num_threads(threads)
     sides = {"ours": Ours(*command), "torch": make_twin()}
