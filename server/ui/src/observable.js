@@ -17,9 +17,15 @@ export function observable(value) {
   };
 }
 
-/* The value, and a new rendering whenever it changes. */
+/* The value, and a new rendering whenever it changes: also between the first one and its effect,
+ * when nobody watches yet. */
 export function useValue(source) {
   const [, render] = useState(0);
-  useEffect(() => source.watch(() => render((n) => n + 1)), [source]);
-  return source.get();
+  const shown = source.get();
+  useEffect(() => {
+    const again = () => render((n) => n + 1);
+    if (!Object.is(shown, source.get())) again();
+    return source.watch(again);
+  }, [source]);
+  return shown;
 }
