@@ -44,13 +44,11 @@ static const struct ist_param params[] = {
      .choices = positives,
      .help = "What an anchor is drawn to: all items of its class, or its own pair only"},
     IST_PARAM_INPUT_SCALING,
-    {.name = "similarity",
-     .kind = IST_PARAM_CHOICE,
-     .choices = similarities,
-     .by_data = true,
-     .help = "How embeddings are ranked: distance of codes (the paper's), cosine of codes, or the "
-	     "probability of sharing a class (not in the paper); chosen on validation when not "
-	     "given"},
+    IST_CHOICE_BY_DATA(
+	"similarity", similarities,
+	"How embeddings are ranked: distance of codes (the paper's), cosine of codes, or the "
+	"probability of sharing a class (not in the paper); chosen on validation when not "
+	"given"),
     IST_PARAM_PATIENCE,
 };
 

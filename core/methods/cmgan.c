@@ -51,12 +51,10 @@ static const struct ist_param params[] = {
     IST_REAL("beta1", .5, 0, .9999, "Adam's smoothing of the gradient"),
     IST_REAL("beta2", .999, 0, .999999, "Adam's smoothing of its square"),
     IST_PARAM_INPUT_SCALING,
-    {.name = "similarity",
-     .kind = IST_PARAM_CHOICE,
-     .choices = similarities,
-     .by_data = true,
-     .help = "How embeddings are ranked: cosine of codes (the paper's), their distance, or the "
-	     "probability of sharing a class; chosen on validation when not given"},
+    IST_CHOICE_BY_DATA(
+	"similarity", similarities,
+	"How embeddings are ranked: cosine of codes (the paper's), their distance, or the "
+	"probability of sharing a class; chosen on validation when not given"),
     IST_PARAM_PATIENCE,
 };
 

@@ -32,6 +32,10 @@
 	{                                                                                          \
 		.name = n, .kind = IST_PARAM_CHOICE, .choices = c, .help = h                       \
 	}
+#define IST_CHOICE_BY_DATA(n, c, h)                                                                \
+	{                                                                                          \
+		.name = n, .kind = IST_PARAM_CHOICE, .choices = c, .by_data = true, .help = h      \
+	}
 
 #define IST_BOOL(n, d, h)                                                                          \
 	{                                                                                          \

@@ -12,6 +12,7 @@
 
 #include "core/base/memory.h"
 #include "core/methods/defaults.h"
+#include "core/methods/image_network.h"
 #include "core/methods/maps.h"
 #include "core/methods/rows.h"
 #include "core/tensor/ops.h"
@@ -21,7 +22,6 @@
 static const char *const compositions[] = {"tirg", "concat", NULL};
 static const char *const metrics[] = {"batch", "soft_triplet", NULL};
 static const char *const estimators[] = {"jsd", "info_nce", NULL};
-static const char *const image_networks[] = {"linear", "cnn", NULL};
 static const char *const text_networks[] = {"linear", "lstm", NULL};
 static const char *const forms[] = {"vector", "map", NULL};
 static const char *const text_withs[] = {"target", "reference", "both", "difference", NULL};
@@ -29,19 +29,12 @@ static const char *const text_withs[] = {"target", "reference", "both", "differe
 static const struct ist_param params[] = {
     IST_INT_BY_DATA("code", 2, 2048,
 		    "Dimensions of pictures and composed queries (d); 256, of pixels 128"),
-    {.name = "image_network",
-     .kind = IST_PARAM_CHOICE,
-     .choices = image_networks,
-     .by_data = true,
-     .help = "Over pictures' features; cnn: four convolutions over what the encoder \"pixels\" "
-	     "makes, and the default there"},
-    {.name = "text_network",
-     .kind = IST_PARAM_CHOICE,
-     .choices = text_networks,
-     .by_data = true,
-     .help = "Over texts' features; lstm: over what the encoder \"words\" makes, and the default "
-	     "there"},
-    IST_INT("channels", 16, 1, 256, "Of the cnn's first layer; each further one has twice as many"),
+    IST_PARAM_IMAGE_NETWORK,
+    IST_CHOICE_BY_DATA(
+	"text_network", text_networks,
+	"Over texts' features; lstm: over what the encoder \"words\" makes, and the default "
+	"there"),
+    IST_PARAM_CHANNELS,
     IST_CHOICE("form", forms, "What is composed: vectors, or the cnn's last map"),
     IST_INT_BY_DATA("vocabulary", 1, 10000000, "Words that the training texts hold"),
     IST_INT("locations", 16, 1, 64, "Places of a picture's map in the local term (cnn)"),
@@ -66,17 +59,12 @@ static const struct ist_param params[] = {
 		    "is dropped"),
     IST_REAL("lr", 1e-3, 1e-8, 1, "Learning rate of AdamW at the start; it falls to 0"),
     IST_REAL("weight_decay", 1e-4, 0, 1, "AdamW's decay"),
-    {.name = "image_scaling",
-     .kind = IST_PARAM_CHOICE,
-     .choices = ist_scaling_names,
-     .by_data = true,
-     .help = "What is done to pictures' features first, then all are brought to one size; by "
-	     "default sqrt_l2, or unit where some are negative; pixels: none"},
-    {.name = "text_scaling",
-     .kind = IST_PARAM_CHOICE,
-     .choices = ist_scaling_names,
-     .by_data = true,
-     .help = "What is done to texts' features first; by default unit; words: none"},
+    IST_CHOICE_BY_DATA(
+	"image_scaling", ist_scaling_names,
+	"What is done to pictures' features first, then all are brought to one size; by "
+	"default sqrt_l2, or unit where some are negative; pixels: none"),
+    IST_CHOICE_BY_DATA("text_scaling", ist_scaling_names,
+		       "What is done to texts' features first; by default unit; words: none"),
     IST_PARAM_PATIENCE,
 };
 
@@ -100,7 +88,7 @@ void ist_dmim_decide(json_t *p, const struct ist_dmim_data *data)
 	ist_param_decide(p, "epochs",
 			 json_integer((json_int_t)fmax(usual[pixels].epochs,
 						       ceil(usual[pixels].steps / steps))));
-	ist_param_decide(p, "image_network", json_string(image_networks[pixels]));
+	ist_param_decide(p, "image_network", json_string(ist_image_networks[pixels]));
 	ist_param_decide(p, "text_network", json_string(text_networks[words]));
 	ist_param_decide(p, "vocabulary",
 			 json_integer((json_int_t)IST_MAX(data->vocabulary, (size_t)1)));
@@ -124,7 +112,7 @@ void ist_dmim_settings(const json_t *p, const size_t n_in[IST_N_MODALITIES], siz
 	    .lambda_local = ist_param_real(p, "lambda_local"),
 	    .estimator = (enum ist_dmim_estimator)ist_param_position(p, "estimator", estimators),
 	    .text_with = (enum ist_dmim_text)ist_param_position(p, "text_with", text_withs),
-	    .cnn = ist_param_position(p, "image_network", image_networks) == 1,
+	    .cnn = ist_param_position(p, "image_network", ist_image_networks) == 1,
 	    .lstm = ist_param_position(p, "text_network", text_networks) == 1,
 	    .map = ist_param_position(p, "form", forms) == 1,
 	    .side = ist_pixels_side(n_in[IST_IMAGE]),

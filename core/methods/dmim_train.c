@@ -164,16 +164,6 @@ static uint32_t *pick_images(const struct ist_triples *triples, const uint32_t *
 	return images;
 }
 
-/* The square root of a feature is for those that are none of them below 0. */
-static bool some_negative(const struct training *t, const uint32_t *images, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = 0; j < t->dim[IST_IMAGE]; j++)
-			if (t->triples->image[images[i] * t->dim[IST_IMAGE] + j] < 0)
-				return true;
-	return false;
-}
-
 static void fit_scaling(struct training *t, enum ist_modality m, const float *x,
 			const uint32_t *rows, size_t n)
 {
@@ -210,7 +200,7 @@ static void decide(struct training *t, const struct ist_pairs *pairs, const uint
 	struct ist_dmim_data data = {.n_rows = t->loop.n_rows};
 
 	memcpy(data.form, pairs->form, sizeof(data.form));
-	data.negative = some_negative(t, images, n_images);
+	data.negative = ist_rows_negative(t->triples->image, t->dim[IST_IMAGE], images, n_images);
 	if (pairs->form[IST_TEXT] == IST_FORM_WORDS)
 		ist_vocabulary_collect(&t->vocabulary, t->triples->text, t->dim[IST_TEXT], rows,
 				       t->loop.n_rows);

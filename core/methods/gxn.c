@@ -13,6 +13,7 @@
 
 #include "core/base/memory.h"
 #include "core/methods/defaults.h"
+#include "core/methods/image_network.h"
 #include "core/methods/maps.h"
 #include "core/methods/rows.h"
 #include "core/tensor/ops.h"
@@ -20,7 +21,6 @@
 static const char *const similarities[] = {"order", "cosine", NULL};
 static const char *const violations[] = {"text_over_image", "image_over_text", NULL};
 static const char *const negatives[] = {"sum", "hardest", NULL};
-static const char *const image_networks[] = {"linear", "cnn", NULL};
 static const char *const text_networks[] = {"linear", "gru", NULL};
 static const char *const rates[] = {"constant", "cosine", NULL};
 static const char *const generators[] = {"none", "feature", "pixels", NULL};
@@ -37,19 +37,12 @@ static const struct ist_param params[] = {
 	"Of a batch in the ranking loss: all, or after a fifth of the epochs the hardest one"),
     IST_REAL("lambda", .5, 0, 1, "Weight of the abstract level; the grounded one has the rest"),
     IST_REAL_BY_DATA("margin", 0, 10, "Of the ranking loss (alpha); .2, of pixels .05"),
-    {.name = "image_network",
-     .kind = IST_PARAM_CHOICE,
-     .choices = image_networks,
-     .by_data = true,
-     .help = "Over pictures' features; cnn: four convolutions over what the encoder \"pixels\" "
-	     "makes, and the default there"},
-    {.name = "text_network",
-     .kind = IST_PARAM_CHOICE,
-     .choices = text_networks,
-     .by_data = true,
-     .help = "Over texts' features; gru: one both ways for the abstract level and one for the "
-	     "grounded, over what the encoder \"words\" makes, and the default there"},
-    IST_INT("channels", 16, 1, 256, "Of the cnn's first layer; each further one has twice as many"),
+    IST_PARAM_IMAGE_NETWORK,
+    IST_CHOICE_BY_DATA(
+	"text_network", text_networks,
+	"Over texts' features; gru: one both ways for the abstract level and one for the "
+	"grounded, over what the encoder \"words\" makes, and the default there"),
+    IST_PARAM_CHANNELS,
     IST_INT("hidden", 64, 2, 2048, "Units of each gru"),
     IST_INT("word_width", 64, 2, 2048, "Dimensions of a word's vector"),
     IST_INT_BY_DATA("vocabulary", 1, 10000000, "Words that the training texts hold"),
@@ -63,12 +56,10 @@ static const struct ist_param params[] = {
     IST_INT("batch", 64, 2, 4096,
 	    "Pairs of a step; the last incomplete batch of an epoch is dropped"),
     IST_REAL_BY_DATA("lr", 1e-8, 1, "Learning rate of the encoders' AdamW; 1e-3, of pixels 2e-3"),
-    {.name = "lr_schedule",
-     .kind = IST_PARAM_CHOICE,
-     .choices = rates,
-     .by_data = true,
-     .help = "Of the encoders' rate and of caption_lr; cosine: falling to 0, the default with "
-	     "captions, whose pictures' statistics must come to rest"},
+    IST_CHOICE_BY_DATA(
+	"lr_schedule", rates,
+	"Of the encoders' rate and of caption_lr; cosine: falling to 0, the default with "
+	"captions, whose pictures' statistics must come to rest"),
     IST_REAL_BY_DATA("weight_decay", 0, 1, "AdamW's decay; .1, of pixels 0"),
     IST_BOOL("captions", false, "Learn to write sentences from pictures (needs stored texts)"),
     IST_INT_BY_DATA("dictionary", 1, 60000,
@@ -108,17 +99,12 @@ static const struct ist_param params[] = {
     IST_REAL("average", .999, 0, .99999,
 	     "The model keeps a running average of the generator: how much of it stays at a step; "
 	     "0: the last one"),
-    {.name = "image_scaling",
-     .kind = IST_PARAM_CHOICE,
-     .choices = ist_scaling_names,
-     .by_data = true,
-     .help = "What is done to pictures' features first; by default sqrt_l2, or unit where some "
-	     "are negative; pixels: none"},
-    {.name = "text_scaling",
-     .kind = IST_PARAM_CHOICE,
-     .choices = ist_scaling_names,
-     .by_data = true,
-     .help = "What is done to texts' features first; by default unit; words: none"},
+    IST_CHOICE_BY_DATA(
+	"image_scaling", ist_scaling_names,
+	"What is done to pictures' features first; by default sqrt_l2, or unit where some "
+	"are negative; pixels: none"),
+    IST_CHOICE_BY_DATA("text_scaling", ist_scaling_names,
+		       "What is done to texts' features first; by default unit; words: none"),
     IST_PARAM_PATIENCE,
 };
 
@@ -176,7 +162,7 @@ void ist_gxn_decide(json_t *p, const struct ist_gxn_data *data)
 	bool pixels = data->form[IST_IMAGE] == IST_FORM_PIXELS;
 	bool words = data->form[IST_TEXT] == IST_FORM_WORDS, raw;
 
-	ist_param_decide(p, "image_network", json_string(image_networks[pixels]));
+	ist_param_decide(p, "image_network", json_string(ist_image_networks[pixels]));
 	ist_param_decide(p, "text_network", json_string(text_networks[words]));
 	raw = chosen(p, "image_network", "cnn") || chosen(p, "text_network", "gru");
 	ist_param_decide(p, "margin", json_real(usual[raw].margin));
@@ -237,7 +223,7 @@ void ist_gxn_settings(const json_t *p, const size_t n_in[IST_N_MODALITIES], size
 	    .n_in = {n_in[IST_IMAGE], n_in[IST_TEXT]},
 	    .d = (size_t)ist_param_int(p, "code"),
 	    .batch = (size_t)ist_param_int(p, "batch"),
-	    .cnn = ist_param_position(p, "image_network", image_networks) == 1,
+	    .cnn = ist_param_position(p, "image_network", ist_image_networks) == 1,
 	    .gru = ist_param_position(p, "text_network", text_networks) == 1,
 	    .side = ist_pixels_side(n_in[IST_IMAGE]),
 	    .channels = (size_t)ist_param_int(p, "channels"),

@@ -233,25 +233,15 @@ static enum ist_code check_networks(const struct training *t, struct ist_err *er
 	return IST_OK;
 }
 
-/* The square root of a feature is for those that are none of them below 0. */
-static bool some_negative(const struct ist_training *t)
-{
-	size_t dim = t->pairs->dim[IST_IMAGE];
-
-	for (size_t i = 0; i < t->n_rows; i++)
-		for (size_t j = 0; j < dim; j++)
-			if (t->pairs->x[IST_IMAGE][t->rows[i] * dim + j] < 0)
-				return true;
-	return false;
-}
-
 /* Everything that the data decide. */
 static void decide(struct training *t)
 {
 	const struct ist_pairs *pairs = t->t.pairs;
-	struct ist_gxn_data data = {.n_rows = t->t.n_rows, .negative = some_negative(&t->t)};
+	struct ist_gxn_data data = {.n_rows = t->t.n_rows};
 
 	memcpy(data.form, pairs->form, sizeof(data.form));
+	data.negative =
+	    ist_rows_negative(pairs->x[IST_IMAGE], pairs->dim[IST_IMAGE], t->t.rows, t->t.n_rows);
 	if (pairs->form[IST_TEXT] == IST_FORM_WORDS)
 		ist_vocabulary_collect(&t->vocabulary, pairs->x[IST_TEXT], pairs->dim[IST_TEXT],
 				       t->t.rows, t->t.n_rows);

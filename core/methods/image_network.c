@@ -8,6 +8,8 @@
 #define NAME 32
 #define KERNEL 3
 
+const char *const ist_image_networks[] = {"linear", "cnn", NULL};
+
 size_t ist_image_channels(size_t channels, size_t layers)
 {
 	return layers == 0 ? 3 : channels << (layers - 1);

@@ -6,10 +6,21 @@
 #ifndef IST_CORE_METHODS_IMAGE_NETWORK_H
 #define IST_CORE_METHODS_IMAGE_NETWORK_H
 
+#include "core/methods/defaults.h"
 #include "core/methods/layers.h"
 
 #define IST_IMAGE_LAYERS 4 /* each halves the sides */
 #define IST_IMAGE_EARLY 2  /* the layer whose map is given out too */
+
+/* Rows of a method's parameters. */
+extern const char *const ist_image_networks[]; /* "linear", "cnn" */
+#define IST_PARAM_IMAGE_NETWORK                                                                    \
+	IST_CHOICE_BY_DATA("image_network", ist_image_networks,                                    \
+			   "Over pictures' features; cnn: four convolutions over what the "        \
+			   "encoder \"pixels\" makes, and the default there")
+#define IST_PARAM_CHANNELS                                                                         \
+	IST_INT("channels", 16, 1, 256,                                                            \
+		"Of the cnn's first layer; each further one has twice as many")
 
 struct ist_image_maps {
 	ist_node *early, *last; /* (N, C, H, W) after IST_IMAGE_EARLY layers, and all */

@@ -153,6 +153,15 @@ void ist_scaling_invert(const struct ist_scaling *s, size_t n, float *x)
 	}
 }
 
+bool ist_rows_negative(const float *x, size_t dim, const uint32_t *rows, size_t n_rows)
+{
+	for (size_t i = 0; i < n_rows; i++)
+		for (size_t j = 0; j < dim; j++)
+			if (x[rows[i] * dim + j] < 0)
+				return true;
+	return false;
+}
+
 void ist_scaling_equalise(struct ist_scaling *s, const float *x, const uint32_t *rows,
 			  size_t n_rows)
 {

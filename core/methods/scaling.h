@@ -45,6 +45,9 @@ struct ist_scaling {
 /* x (…, dim) row-major; the rows listed in `rows` are learned from. `kind` is one of the names. */
 void ist_scaling_fit(struct ist_scaling *s, const char *kind, const float *x, size_t dim,
 		     const uint32_t *rows, size_t n_rows);
+/* Whether any number of the listed rows is below 0: the square root is for features that are not.
+ */
+bool ist_rows_negative(const float *x, size_t dim, const uint32_t *rows, size_t n_rows);
 /* Multiplies every factor by one number, so that the numbers of the listed rows, all columns
  * together, have mean square 1: for networks that want inputs of one size but not of equal columns.
  */

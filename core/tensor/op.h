@@ -37,6 +37,9 @@ bool ist_shape_scalar(ist_node *y);
 bool ist_shape_same(ist_node *y, const ist_node *x);
 bool ist_is_matrix(const ist_node *x);
 
+/* Words of text i of codes (N, T): how many are above 0 before the first that is not. */
+size_t ist_text_length(const ist_node *codes, size_t i);
+
 /* Numbers below which sharing a loop out costs more than it saves. */
 #define IST_PARALLEL_MIN 32768
 

@@ -13,17 +13,6 @@
 #include "core/tensor/op.h"
 #include "core/tensor/ops.h"
 
-/* Words of text i. */
-static size_t length_of(const ist_node *codes, size_t i)
-{
-	const ist_real *row = codes->value + i * codes->dim[1];
-	size_t n = 0;
-
-	while (n < codes->dim[1] && row[n] > 0)
-		n++;
-	return n;
-}
-
 /* ---- states ---- */
 
 /* x (T N, 3 H), u (3 H, H), codes (N, T) -> (T N, H) */
@@ -109,7 +98,7 @@ static void gru_forward(ist_node *y)
 	size_t n = m.n, h = m.h;
 
 	for (size_t i = 0; i < n; i++)
-		m.length[i] = (ist_real)length_of(y->in[2], i);
+		m.length[i] = (ist_real)ist_text_length(y->in[2], i);
 	count_moments(&m);
 	memset(y->value, 0, y->size * sizeof(*y->value));
 	for (size_t k = 0; k < m.t; k++) {
@@ -215,7 +204,7 @@ static void last_forward(ist_node *y)
 
 	memset(y->value, 0, y->size * sizeof(*y->value));
 	for (size_t i = 0; i < n; i++) {
-		size_t length = length_of(y->in[1], i);
+		size_t length = ist_text_length(y->in[1], i);
 
 		if (length > 0)
 			memcpy(y->value + i * width, h->value + ((length - 1) * n + i) * width,
@@ -229,7 +218,7 @@ static void last_backward(ist_node *y)
 	size_t n = y->dim[0], width = y->dim[1];
 
 	for (size_t i = 0; i < n; i++) {
-		size_t length = length_of(y->in[1], i);
+		size_t length = ist_text_length(y->in[1], i);
 
 		if (length > 0)
 			ist_k_axpy(d + ((length - 1) * n + i) * width, 1, y->gradient + i * width,
@@ -257,7 +246,7 @@ static void sum_forward(ist_node *y)
 
 	memset(y->value, 0, y->size * sizeof(*y->value));
 	for (size_t i = 0; i < n; i++) {
-		size_t length = length_of(y->in[1], i);
+		size_t length = ist_text_length(y->in[1], i);
 
 		for (size_t t = 0; t < length; t++)
 			ist_k_axpy(y->value + i * width, 1, h->value + (t * n + i) * width, width);
@@ -270,7 +259,7 @@ static void sum_backward(ist_node *y)
 	size_t n = y->dim[0], width = y->dim[1];
 
 	for (size_t i = 0; i < n; i++) {
-		size_t length = length_of(y->in[1], i);
+		size_t length = ist_text_length(y->in[1], i);
 
 		for (size_t t = 0; t < length; t++)
 			ist_k_axpy(d + (t * n + i) * width, 1, y->gradient + i * width, width);

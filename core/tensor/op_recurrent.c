@@ -11,8 +11,7 @@
 #include "core/tensor/op.h"
 #include "core/tensor/ops.h"
 
-/* Words of text i. */
-static size_t length_of(const ist_node *codes, size_t i)
+size_t ist_text_length(const ist_node *codes, size_t i)
 {
 	const ist_real *row = codes->value + i * codes->dim[1];
 	size_t n = 0;
@@ -68,7 +67,7 @@ static void words_forward(ist_node *y)
 	for (size_t row = 0; row < y->dim[0]; row++)
 		y->kept[row] = -1;
 	for (size_t i = 0; i < n; i++) {
-		size_t length = length_of(codes, i);
+		size_t length = ist_text_length(codes, i);
 
 		for (size_t t = 0; t < length; t++) {
 			size_t row = t * n + i;
@@ -178,7 +177,7 @@ static void lstm_forward(ist_node *y)
 		memcpy(m.cells + each * (t + 1), m.cells + each * t, each * sizeof(*m.cells));
 		memcpy(before + each, before, each * sizeof(*before));
 		for (size_t i = 0; i < n; i++)
-			if (t < length_of(codes, i))
+			if (t < ist_text_length(codes, i))
 				cell_forward(gates + i * 4 * h, m.cells + each * t + i * h,
 					     m.cells + each * (t + 1) + i * h,
 					     before + each + i * h, h);
@@ -218,7 +217,7 @@ static void lstm_backward(ist_node *y)
 	for (size_t t = m.t; t-- > 0;) {
 		memset(m.dgates, 0, 4 * each * sizeof(*m.dgates));
 		for (size_t i = 0; i < n; i++)
-			if (t < length_of(codes, i))
+			if (t < ist_text_length(codes, i))
 				cell_backward(m.gates + 4 * each * t + i * 4 * h,
 					      m.cells + each * t + i * h,
 					      m.cells + each * (t + 1) + i * h, m.dh + i * h,

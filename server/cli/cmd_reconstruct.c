@@ -37,8 +37,6 @@ static enum ist_code body_of(const struct ist_args *args, json_t **ret, struct i
 static enum ist_code run_reconstruct(struct ist_cli *cli, const struct ist_args *args,
 				     struct ist_err *err)
 {
-	ist_autofree char *path = ist_http_path("collections/%s/models/%s:reconstruct",
-						ist_args_word(args, 0), ist_args_word(args, 1));
 	int n = (ist_args_text(args, "image") != NULL) + (ist_args_text(args, "text") != NULL) +
 		(ist_args_text(args, "id") != NULL);
 	json_t *body, *reply;
@@ -48,7 +46,8 @@ static enum ist_code run_reconstruct(struct ist_cli *cli, const struct ist_args 
 		return ist_usage(err, "imagine from one of --text, --image and --id");
 	code = body_of(args, &body, err);
 	if (code == IST_OK)
-		code = ist_http_json(&cli->http, "POST", path, body, &reply, err);
+		code = ist_model_ask(cli, ist_args_word(args, 0), ist_args_word(args, 1),
+				     "reconstruct", body, &reply, err);
 	json_decref(body);
 	if (code != IST_OK)
 		return code;

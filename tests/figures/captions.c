@@ -324,29 +324,17 @@ static size_t run_file(const char *base, const struct setting *settings, size_t 
 	return n_train / 64;
 }
 
-/* Where the arguments without a dash begin. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	int at = 1;
+	const struct run_option table[] = {
+	    {"--part", .part = &o->part},     {"--first", .number = &o->first},
+	    {"--seeds", .number = &o->seeds}, {"--curve", .number = &o->curve},
+	    {"--beam", .number = &o->beam},   {"--examples", .number = &o->examples},
+	    {"--save", .text = &o->save},     {NULL},
+	};
+	int at = options_read(argc, argv, table);
 
-	for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2) {
-		const char *value = argv[at + 1];
-
-		if (strcmp(argv[at], "--part") == 0)
-			o->part = strcmp(value, "validation") == 0 ? IST_VALIDATION : IST_TEST;
-		else if (strcmp(argv[at], "--first") == 0)
-			o->first = strtoull(value, NULL, 10);
-		else if (strcmp(argv[at], "--seeds") == 0)
-			o->seeds = strtoull(value, NULL, 10);
-		else if (strcmp(argv[at], "--curve") == 0)
-			o->curve = strtoull(value, NULL, 10);
-		else if (strcmp(argv[at], "--beam") == 0)
-			o->beam = IST_MIN(strtoull(value, NULL, 10), (size_t)BEAM_MOST);
-		else if (strcmp(argv[at], "--examples") == 0)
-			o->examples = strtoull(value, NULL, 10);
-		else if (strcmp(argv[at], "--save") == 0)
-			o->save = value;
-	}
+	o->beam = IST_MIN(o->beam, (size_t)BEAM_MOST);
 	return at;
 }
 

@@ -168,22 +168,16 @@ struct options {
 	size_t seeds;
 };
 
-/* Where the arguments without a dash begin. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	int at = 1;
+	const struct run_option table[] = {
+	    {"--part", .part = &o->part},
+	    {"--first", .number = &o->first},
+	    {"--seeds", .number = &o->seeds},
+	    {NULL},
+	};
 
-	for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2) {
-		const char *value = argv[at + 1];
-
-		if (strcmp(argv[at], "--part") == 0)
-			o->part = strcmp(value, "validation") == 0 ? IST_VALIDATION : IST_TEST;
-		else if (strcmp(argv[at], "--first") == 0)
-			o->first = strtoull(value, NULL, 10);
-		else if (strcmp(argv[at], "--seeds") == 0)
-			o->seeds = strtoull(value, NULL, 10);
-	}
-	return at;
+	return options_read(argc, argv, table);
 }
 
 int main(int argc, char **argv)

@@ -195,24 +195,17 @@ static void print_differences(const struct setting *settings, const struct row *
 	print_paired(what, paired, n_rows, rows[0].cell[group][from].n, runs);
 }
 
-/* Where the arguments without a dash begin. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	int at = 1;
+	const struct run_option table[] = {
+	    {"--part", .part = &o->part},
+	    {"--first", .number = &o->first},
+	    {"--seeds", .number = &o->seeds},
+	    {"--curve", .number = &o->curve},
+	    {NULL},
+	};
 
-	for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2) {
-		const char *value = argv[at + 1];
-
-		if (strcmp(argv[at], "--part") == 0)
-			o->part = strcmp(value, "validation") == 0 ? IST_VALIDATION : IST_TEST;
-		else if (strcmp(argv[at], "--first") == 0)
-			o->first = strtoull(value, NULL, 10);
-		else if (strcmp(argv[at], "--seeds") == 0)
-			o->seeds = strtoull(value, NULL, 10);
-		else if (strcmp(argv[at], "--curve") == 0)
-			o->curve = strtoull(value, NULL, 10);
-	}
-	return at;
+	return options_read(argc, argv, table);
 }
 
 static size_t run_all(const struct setting *settings, size_t n_rows, struct row *rows,

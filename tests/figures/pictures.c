@@ -236,29 +236,17 @@ static void run_one(const struct questions *q, const struct setting *setting,
 		save_model(model, o->save);
 }
 
-/* Where the arguments without a dash begin. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	int at = 1;
+	const struct run_option table[] = {
+	    {"--first", .number = &o->first}, {"--seeds", .number = &o->seeds},
+	    {"--noise", .number = &o->noise}, {"--curve", .number = &o->curve},
+	    {"--sheet", .text = &o->sheet},   {"--save", .text = &o->save},
+	    {"--load", .text = &o->load},     {NULL},
+	};
+	int at = options_read(argc, argv, table);
 
-	for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2) {
-		const char *value = argv[at + 1];
-
-		if (strcmp(argv[at], "--first") == 0)
-			o->first = strtoull(value, NULL, 10);
-		else if (strcmp(argv[at], "--seeds") == 0)
-			o->seeds = strtoull(value, NULL, 10);
-		else if (strcmp(argv[at], "--noise") == 0)
-			o->noise = IST_MIN(strtoull(value, NULL, 10), (size_t)NOISE_MOST);
-		else if (strcmp(argv[at], "--curve") == 0)
-			o->curve = strtoull(value, NULL, 10);
-		else if (strcmp(argv[at], "--sheet") == 0)
-			o->sheet = value;
-		else if (strcmp(argv[at], "--save") == 0)
-			o->save = value;
-		else if (strcmp(argv[at], "--load") == 0)
-			o->load = value;
-	}
+	o->noise = IST_MIN(o->noise, (size_t)NOISE_MOST);
 	return at;
 }
 

@@ -43,6 +43,26 @@ void print_arguments(int argc, char **argv)
 	printf("\n");
 }
 
+int options_read(int argc, char **argv, const struct run_option *table)
+{
+	int at = 1;
+
+	for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2) {
+		const struct run_option *o = table;
+		const char *value = argv[at + 1];
+
+		while (o->name != NULL && strcmp(argv[at], o->name) != 0)
+			o++;
+		if (o->number != NULL)
+			*o->number = strtoull(value, NULL, 10);
+		else if (o->text != NULL)
+			*o->text = value;
+		else if (o->part != NULL)
+			*o->part = strcmp(value, "validation") == 0 ? IST_VALIDATION : IST_TEST;
+	}
+	return at;
+}
+
 /* ---- settings ---- */
 
 size_t settings_read(const char *path, const char *method, json_t **ret_file,

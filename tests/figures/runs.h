@@ -4,6 +4,7 @@
 #define IST_TESTS_FIGURES_RUNS_H
 
 #include "core/base/error.h"
+#include "core/methods/method.h"
 #include "core/tensor/safetensors.h"
 
 #define RUNS_MOST 16	 /* seeds, folds or splits */
@@ -14,6 +15,16 @@ void runs_die(const char *what, const char *why) __attribute__((noreturn));
 double runs_now(void); /* seconds of a monotonic clock */
 /* What a table was made with, files by their last names. */
 void print_arguments(int argc, char **argv);
+
+/* An option of a driver and where its value goes; `part` is IST_TEST unless it says validation. */
+struct run_option {
+	const char *name; /* "--seeds"; NULL ends a table */
+	uint64_t *number; /* one of these */
+	const char **text;
+	enum ist_part *part;
+};
+/* Where the arguments that are no options begin. */
+int options_read(int argc, char **argv, const struct run_option *table);
 
 /* {"title": {parameters}, ...}: parameters of `method`, or of the one that a key "method" among
  * them names. */
